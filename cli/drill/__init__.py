@@ -1,0 +1,6 @@
+"""Breaks a running cluster for real, one kind of fault at a time, and counts what it cost.
+
+`command` is what a person types. It makes a `campaign` of `run`s; a run starts a `writer`,
+injects one of the `faults`, heals it, and settles the writer's journal against the rows that
+are really there (`account`). `report`, `strip` and `picture` show the outcome.
+"""

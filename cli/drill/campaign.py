@@ -1,0 +1,89 @@
+"""Many runs: each kind as often as asked for, until one shows that the cluster is not well."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import psycopg
+
+from cli.drill import table
+from cli.drill.connection import Connect
+from cli.drill.faults import Fault
+from cli.drill.result import Campaign, RunResult
+from cli.drill.run import Notify, NotReady, Timing, run_once
+from cli.drill.stop import Interrupted, StopRequest
+from cli.drill.target import Cluster
+
+
+def run_campaign(
+    cluster: Cluster,
+    connect: Connect,
+    faults: Sequence[Fault],
+    *,
+    runs: int,
+    clients: int,
+    stop: StopRequest,
+    notify: Notify,
+    finished: Callable[[RunResult], None],
+    timing: Timing | None = None,
+) -> Campaign:
+    """Runs every fault `runs` times and returns what was measured, all of it or what there was
+    until it had to end; `finished` gets each run as it ends.
+
+    A run that failed (see RunResult.failure) is the last one: to go on breaking a cluster that
+    has not recovered measures nothing and destroys the traces. Raises psycopg.Error if the
+    table cannot be made, before anything is broken.
+    """
+    started_at = datetime.now(UTC)
+    results: list[RunResult] = []
+    ended_early: str | None = None
+    interrupted = False
+    unhealed: str | None = None
+    table.create(connect)
+    try:
+        for fault in faults:
+            for number in range(1, runs + 1):
+                result = run_once(
+                    cluster,
+                    connect,
+                    fault,
+                    number,
+                    clients=clients,
+                    stop=stop,
+                    notify=notify,
+                    timing=timing or Timing(),
+                )
+                results.append(result)
+                finished(result)
+                if result.failure is not None:
+                    ended_early = f"{fault.kind} run {number} failed"
+                    break
+            if ended_early:
+                break
+    except NotReady as error:
+        ended_early = str(error)
+    except Interrupted as interruption:
+        unhealed = str(interruption) or None
+        ended_early = "it was interrupted; the run that was under way is not counted"
+        interrupted = True
+    finally:
+        leftover = _drop(connect)
+    planned = runs * len(faults)
+    return Campaign(
+        stack=cluster.stack,
+        started_at=started_at,
+        clients=clients,
+        runs_planned=planned,
+        runs=tuple(results),
+        ended_early=ended_early if len(results) < planned else None,
+        interrupted=interrupted,
+        leftover=leftover,
+        unhealed=unhealed,
+    )
+
+
+def _drop(connect: Connect) -> str | None:
+    try:
+        table.drop(connect)
+    except psycopg.Error as error:
+        return f"table {table.NAME} could not be dropped ({str(error).strip()})"
+    return None

@@ -1,0 +1,53 @@
+"""Names, labels and addresses of a stack's objects on Docker.
+
+The program writes them and the operator's commands find things by them.
+"""
+
+from ipaddress import IPv4Address, IPv4Network
+
+from platforms.workload import Peer, Segment
+
+LABEL_STACK = "io.selfmonitor.stack"
+LABEL_WORKLOAD = "io.selfmonitor.workload"
+LABEL_MEMBER = "io.selfmonitor.member"
+LABEL_ROLE = "io.selfmonitor.role"
+LABEL_FILES = "io.selfmonitor.files"
+LABEL_WAITS_FOR = "io.selfmonitor.waits-for"
+
+ROLE_SERVER = "server"
+ROLE_JOB = "job"
+ROLE_FILES = "files"
+ROLE_DATA = "data"
+
+# A segment is a /24; each workload has a block of 16 addresses in it, the first block being the
+# gateway's.
+SEGMENT_PREFIX = 24
+BLOCK = 16
+HIGHEST_ORDINAL = 256 // BLOCK - 1
+
+
+def object_name(stack: str, part: str) -> str:
+    """Name of a container, volume or network."""
+    return f"selfmonitor-{stack}-{part}"
+
+
+def segment_network(subnet: IPv4Network, segment: Segment) -> IPv4Network:
+    """The addresses of one segment."""
+    position = list(Segment).index(segment)
+    base = int(subnet.network_address) + position * 2 ** (32 - SEGMENT_PREFIX)
+    return IPv4Network((base, SEGMENT_PREFIX))
+
+
+def member_address(
+    subnet: IPv4Network, segment: Segment, peer: Peer, index: int
+) -> IPv4Address:
+    """The fixed address of replica `index` (from 0) in a segment.
+
+    Fixed, because a stopped container's name no longer resolves on Docker, and what looks it up
+    at that moment (Patroni, HAProxy, Sentinel) must not wait for an answer that never comes.
+    """
+    if not 1 <= peer.ordinal <= HIGHEST_ORDINAL:
+        raise ValueError(f"{peer.name}: ordinal {peer.ordinal} is not 1–{HIGHEST_ORDINAL}")
+    if index >= BLOCK:
+        raise ValueError(f"{peer.name}: at most {BLOCK} replicas have addresses")
+    return segment_network(subnet, segment)[peer.ordinal * BLOCK + index]

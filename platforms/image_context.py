@@ -1,0 +1,64 @@
+"""What an image is made of, and the tag that follows from it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+BASE = "base"
+# Twelve hex digits, as short commit ids: no two builds of one image meet by chance.
+TAG_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class ImageContext:
+    """One image to build.
+
+    name: repository and tag, where the tag is the content's hash.
+    path: the build context, relative to the program's folder, so that the plan is the same on
+        every machine.
+    """
+
+    folder: str
+    name: str
+    path: str
+    content_hash: str
+    build_arguments: dict[str, str]
+
+
+def content_hash(directory: Path, *also: str) -> str:
+    """Hash over the names, modes and bytes of a context's files and over further texts.
+
+    Templates (*.j2) are no part of an image: they are filled in by the program (.dockerignore
+    leaves them out as well).
+    """
+    digest = hashlib.sha256()
+    for path in sorted(directory.rglob("*")):
+        if not path.is_file() or "__pycache__" in path.parts or path.suffix == ".j2":
+            continue
+        executable = bool(path.stat().st_mode & 0o100)
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(directory)}\0{executable}\0{len(content)}\0".encode())
+        digest.update(content)
+    for text in also:
+        digest.update(text.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def image_context(root: Path, folder: str) -> ImageContext:
+    """The image in images/<folder> of the project at `root`.
+
+    Every image but the base is built on the base, so its hash includes the base's: a changed base
+    is a changed resource for all.
+    """
+    directory = root / "images" / folder
+    arguments: dict[str, str] = {}
+    if folder != BASE:
+        arguments["BASE"] = image_context(root, BASE).name
+    digest = content_hash(directory, *arguments.values())
+    return ImageContext(
+        folder=folder,
+        name=f"selfmonitor/{folder}:{digest[:TAG_DIGITS]}",
+        path=f"./images/{folder}",
+        content_hash=digest,
+        build_arguments=arguments,
+    )

@@ -1,0 +1,1 @@
+"""What a stack file may say: parsed once, at the start, into frozen models."""

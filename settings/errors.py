@@ -1,0 +1,99 @@
+"""Turns what pydantic found wrong into one sentence a person can act on."""
+
+import difflib
+import types
+import typing
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+
+class SettingsError(Exception):
+    """A stack file that cannot be used: what is wrong, where, and what is allowed."""
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in (None, types.UnionType):
+        return []
+    return [model for part in typing.get_args(annotation) for model in _models_in(part)]
+
+
+def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The model in which the key at `location` was looked for."""
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = _models_in(field.annotation) if field else []
+        if not inner:
+            return None
+        model = inner[0]
+    return model
+
+
+def _dotted(location: tuple[str | int, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "ip_v4_address": "an IPv4 address such as 127.0.0.1",
+    "ip_v4_network": "an IPv4 network such as 10.87.0.0/20 (no host bits set)",
+}
+
+
+def _unit(key: str) -> str:
+    for suffix, unit in (
+        ("_mib", " of MiB"),
+        ("_gib", " of GiB"),
+        ("_seconds", " of seconds"),
+        ("_days", " of days"),
+    ):
+        if key.endswith(suffix):
+            return unit
+    return ""
+
+
+def explain(root: type[BaseModel], error: ValidationError) -> str:
+    """The first thing wrong, in one line: the key, what was given, what is allowed."""
+    problems = error.errors()
+    # A misspelt key is also a missing one: the misspelling is what the person can mend.
+    first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
+    location: tuple[str | int, ...] = first["loc"]
+    key = _dotted(location)
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        model = _model_at(root, location)
+        known = sorted(model.model_fields) if model else []
+        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        if not near:
+            near = [name for name in known if name.startswith(f"{location[-1]}_")][:1]
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    if kind == "missing":
+        return f"{key}: is required and was not given"
+    if kind in EXPECTED:
+        unit = _unit(str(location[-1])) if location else ""
+        return f"{key}: expected {EXPECTED[kind]}{unit}, got {_shown(first['input'])}"
+    if kind == "value_error":
+        return f"{key}: {first['ctx']['error']}" if key else str(first["ctx"]["error"])
+    message = first["msg"].replace("Input should be", "must be")
+    return f"{key}: {message}, got {_shown(first['input'])}"

@@ -1,0 +1,50 @@
+"""A whole stack file."""
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from settings.base import Settings
+from settings.postgres import PostgresSettings
+
+
+class CertificateSettings(Settings):
+    """Life of the stack's certificates. The next `up` renews what is about to expire."""
+
+    validity_days: int = Field(default=365, ge=7, le=825, description="Life of a certificate, days.")
+    authority_validity_days: int = Field(
+        default=3650, ge=365, le=7300, description="Life of the stack's own authority, days."
+    )
+    renew_before_days: int = Field(
+        default=30, ge=1, le=90, description="How long before its end a certificate is renewed."
+    )
+
+
+class StackSettings(Settings):
+    """Everything a stack file may say."""
+
+    platform: Literal["docker"] = Field(default="docker", description="Where the stack runs.")
+    bind_address: IPv4Address = Field(
+        default=IPv4Address("127.0.0.1"),
+        strict=False,
+        description="Address of this machine on which the routers listen.",
+    )
+    subnet: IPv4Network = Field(
+        default=IPv4Network("10.87.0.0/20"),
+        strict=False,
+        description="Private network the stack's segments are cut from; /20 or larger.",
+    )
+    postgres: PostgresSettings = Field(default=PostgresSettings(), description="PostgreSQL.")
+    certificates: CertificateSettings = Field(
+        default=CertificateSettings(), description="Life of the stack's certificates."
+    )
+
+    @field_validator("subnet")
+    @classmethod
+    def subnet_is_private_and_large_enough(cls, subnet: IPv4Network) -> IPv4Network:
+        if not subnet.is_private:
+            raise ValueError(f"{subnet} is not a private network (10/8, 172.16/12 or 192.168/16)")
+        if subnet.prefixlen > 20:
+            raise ValueError(f"{subnet} is too small: the segments need a /20 or larger")
+        return subnet
