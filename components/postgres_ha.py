@@ -225,8 +225,9 @@ class PostgresHA(pulumi.ComponentResource):
             # that does not resolve there holds up every start by the resolver's 10 s.
             talks_to=(etcd, PROVISIONER),
             readiness=Readiness(
-                _https_probe(REST_PORT, "/readiness"),
+                ("/usr/local/bin/ready", str(REST_PORT)),
                 meaning="PostgreSQL to accept connections and stream",
+                timeout_seconds=5,
                 within_seconds=120,
             ),
             one_at_a_time=True,

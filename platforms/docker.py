@@ -171,6 +171,13 @@ class DockerPlatform:
         labels[names.LABEL_FILES] = _fingerprint(workload)
         if workload.readiness is not None:
             labels[names.LABEL_WAITS_FOR] = workload.readiness.meaning
+        addresses = {
+            names.object_name(self._stack, segment.value): str(
+                names.member_address(self._subnet, segment, workload, index)
+            )
+            for segment in workload.segments
+        }
+        labels[names.LABEL_ADDRESSES] = json.dumps(addresses, sort_keys=True)
         mounts = [
             docker.ContainerVolumeArgs(
                 volume_name=files.name, container_path=FILES_DIRECTORY, read_only=True
@@ -207,7 +214,7 @@ class DockerPlatform:
             networks_advanced=[
                 docker.ContainerNetworksAdvancedArgs(
                     name=self._network(segment).name,
-                    ipv4_address=str(names.member_address(self._subnet, segment, workload, index)),
+                    ipv4_address=addresses[names.object_name(self._stack, segment.value)],
                 )
                 for segment in workload.segments
             ],

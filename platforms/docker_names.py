@@ -12,6 +12,7 @@ LABEL_WORKLOAD = "io.selfmonitor.workload"
 LABEL_MEMBER = "io.selfmonitor.member"
 LABEL_ROLE = "io.selfmonitor.role"
 LABEL_FILES = "io.selfmonitor.files"
+LABEL_ADDRESSES = "io.selfmonitor.addresses"
 LABEL_WAITS_FOR = "io.selfmonitor.waits-for"
 
 ROLE_SERVER = "server"

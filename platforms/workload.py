@@ -1,11 +1,15 @@
 """The vocabulary in which a component says what a platform must run."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import pulumi
+if TYPE_CHECKING:
+    # Commands that only look at a running stack use these names too, and need not wait for the SDK.
+    import pulumi
 
 # Where a workload finds its files on every platform, one flat folder.
 FILES_DIRECTORY = "/etc/selfmonitor"

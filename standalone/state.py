@@ -81,10 +81,14 @@ class State:
                     del self.resources[urn]
                 self._write()
 
-    def keep_previous(self) -> None:
-        """Copies the file as it is, so that one mistake is not the last word."""
-        if self.path.exists():
-            replace_file(self.previous, self.path.read_bytes())
+    def begin(self) -> None:
+        """Before the first change: keeps a copy of the file as it is, or makes an empty one, so
+        that data never exists without a state file beside it."""
+        with self._lock:
+            if self.path.exists():
+                replace_file(self.previous, self.path.read_bytes())
+            else:
+                self._write()
 
     def _write(self) -> None:
         content = {**self._identity, "resources": self.resources, "outputs": self.outputs}

@@ -49,6 +49,13 @@ class Rate:
         ]
 
 
+def finest_cells(start: float, end: float, at_most: int) -> int:
+    """How many equal cells to draw from `start` to `end` so that each holds a bucket: finer
+    ones would show gaps between the buckets that were never there."""
+    # The margin keeps a cell wider than a bucket whatever the rounding of the division.
+    return max(1, min(at_most, math.floor((end - start) / BUCKET_SECONDS - 1e-6)))
+
+
 def longest_silence(
     acked_at: Sequence[float], injected_at: float, silent_until: float | None = None
 ) -> Outage:

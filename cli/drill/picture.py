@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from cli.drill.outage import finest_cells
 from cli.drill.report import KindReport, by_kind
 from cli.drill.result import Campaign, Mark, RunResult
 from cli.drill.strip import span
@@ -94,7 +95,8 @@ def svg(campaign: Campaign) -> str:
 def _section(report: KindReport, top: float) -> _Section:
     spans = [span(run) for run in report.runs]
     start, end = min(s for s, _ in spans), max(e for _, e in spans)
-    rates = [run.rate.per_second(start, end, CELLS) for run in report.runs]
+    cells = finest_cells(start, end, CELLS)
+    rates = [run.rate.per_second(start, end, cells) for run in report.runs]
     scale = _Scale(start, end, fastest=max(max(rate) for rate in rates) or 1.0)
     lanes = []
     bottom = top + SECTION_HEAD

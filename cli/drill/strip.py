@@ -4,7 +4,7 @@ import math
 
 from rich.text import Text
 
-from cli.drill.outage import BUCKET_SECONDS
+from cli.drill.outage import finest_cells
 from cli.drill.result import MarkKind, RunResult
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -29,9 +29,7 @@ def strip(run: RunResult, width: int, *, unicode: bool) -> Text:
     blocks = BLOCKS if unicode else ASCII_BLOCKS
     marks = MARKS if unicode else ASCII_MARKS
     start, end = span(run)
-    cells = min(
-        max(LEAST_CELLS, width - LABEL_WIDTH), max(1, math.ceil((end - start) / BUCKET_SECONDS))
-    )
+    cells = finest_cells(start, end, max(LEAST_CELLS, width - LABEL_WIDTH))
     cell_seconds = (end - start) / cells
     rates = run.rate.per_second(start, end, cells)
     fastest = max(rates) or 1.0

@@ -6,7 +6,7 @@ import pytest
 
 from cli.drill.account import settle
 from cli.drill.journal import ClientJournal, Journal, Outcome
-from cli.drill.outage import Outage, Rate, longest_silence, rate
+from cli.drill.outage import Outage, Rate, finest_cells, longest_silence, rate
 
 S, A, U, R = Outcome.SENT, Outcome.ACKNOWLEDGED, Outcome.UNKNOWN, Outcome.REFUSED
 
@@ -75,3 +75,13 @@ def test_a_cell_shows_the_mean_of_its_buckets() -> None:
     counted = Rate(0.0, (10, 20, 0, 0))
     assert counted.per_second(0.0, 0.4, 2) == pytest.approx([150.0, 0.0])
     assert counted.per_second(-0.4, 0.4, 2) == pytest.approx([0.0, 75.0])
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 7.97, 8.0, 8.05, 119.3])
+@pytest.mark.parametrize("shift", [0.0, 0.03, 0.05])
+def test_steady_writing_is_drawn_without_gaps(seconds: float, shift: float) -> None:
+    steady = Rate(-2.0, (60,) * 1300)
+    start, end = shift - 1.0, shift - 1.0 + seconds
+    cells = finest_cells(start, end, 260)
+    assert steady.per_second(start, end, cells) == pytest.approx([600.0] * cells)
+    assert cells >= min(260, seconds / 0.1 - 1.01)

@@ -313,6 +313,26 @@ def test_health_for_a_moment_is_no_recovery(carry: Carry, cluster: Any) -> None:
     assert run.outage.seconds > 0.08
 
 
+def test_health_that_flickers_is_no_recovery(carry: Carry, cluster: Any) -> None:
+    real_status, real_switchover = cluster.postgres_status, cluster.switchover
+    switched_at: list[float] = []
+    looks = iter(range(10**6))
+
+    def switchover(to: str | None = None) -> str:
+        switched_at.append(time.monotonic())
+        return str(real_switchover(to))
+
+    def flickering() -> Any:
+        status = real_status()
+        early = bool(switched_at) and time.monotonic() - switched_at[0] < 0.15
+        healthy = status.healthy and not (early and next(looks) != 0)
+        return type(status)(status.leader, status.members, healthy=healthy)
+
+    cluster.switchover, cluster.postgres_status = switchover, flickering
+    (run,) = carry("switchover").runs
+    assert run.restored_after is not None and run.restored_after > 0.13
+
+
 def test_kinds_run_one_after_the_other(carry: Carry) -> None:
     campaign = carry("switchover", "node-restart", runs=2)
     assert [(run.kind, run.number) for run in campaign.runs] == [

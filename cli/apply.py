@@ -1,0 +1,360 @@
+"""Applies a stack: with the Pulumi CLI where it is installed, otherwise with standalone/."""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cli.console import Step, Steps
+from cli.errors import OperationFailed, UserError
+from cli.project import PROJECT, Project
+from platforms.docker_names import LABEL_ROLE, LABEL_STACK, LABEL_WORKLOAD, ROLE_DATA
+from standalone.plan import Action
+from standalone.plan import Step as PlanStep
+
+if TYPE_CHECKING:
+    import docker
+
+# The order in which workloads stop: who depends on others first. Those not named stop first.
+STOP_LAST = ("postgres", "etcd")
+
+
+class Applier(Protocol):
+    """One way to make a stack what its stack file says."""
+
+    title: str
+
+    def up(self, steps: Steps) -> bool:
+        """Applies; returns whether anything was changed. Raises OperationFailed."""
+        ...
+
+    def plan(self) -> list[PlanStep]:
+        """What `up` would do, in order; unchanged resources included."""
+        ...
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in plain text. Empty when it was never up."""
+        ...
+
+    def down(self, steps: Steps, *, volumes: bool) -> None:
+        """Stops and removes containers and networks; with `volumes`, all data and secrets too."""
+        ...
+
+
+def applier(project: Project, client: "docker.DockerClient") -> Applier:
+    """The way this stack was brought up before, otherwise the Pulumi CLI if it is there."""
+    if not project.state_file.exists() and shutil.which("pulumi"):
+        return PulumiApplier(project)
+    return StandaloneApplier(project, client)
+
+
+class StandaloneApplier:
+    """The program against standalone/'s own monitor."""
+
+    title = "without the Pulumi CLI"
+
+    def __init__(self, project: Project, client: "docker.DockerClient") -> None:
+        self._project = project
+        self._client = client
+
+    def _state(self) -> Any:
+        from standalone.state import State, StateError
+
+        try:
+            state = State(self._project.state_file, PROJECT, self._project.stack)
+        except StateError as error:
+            raise UserError(str(error)) from None
+        if not self._project.state_file.exists():
+            self._refuse_orphaned_data()
+        return state
+
+    def _refuse_orphaned_data(self) -> None:
+        """Data without its passwords: new ones would lock everybody out of the old data."""
+        mine = {"label": [f"{LABEL_STACK}={self._project.stack}", f"{LABEL_ROLE}={ROLE_DATA}"]}
+        volumes = self._client.volumes.list(filters=mine)
+        if volumes:
+            raise UserError(
+                f"{self._project.state_file} is missing, but {len(volumes)} data volumes of stack "
+                f"{self._project.stack} exist ({volumes[0].name}, …): put the state file back, or "
+                f"give the data up with ./selfmonitor -s {self._project.stack} down --volumes"
+            )
+
+    def _run(
+        self,
+        *,
+        dry_run: bool,
+        report: Callable[[PlanStep], None],
+        progress: Callable[[str, str], None],
+    ) -> None:
+        import docker.errors
+        import pulumi
+
+        from standalone.engine import Engine, UnsupportedResource
+        from standalone.plan import ApplyError
+
+        state = self._state()
+        if not dry_run:
+            state.begin()
+        engine = Engine(
+            self._client,
+            state,
+            self._project.stack,
+            dry_run=dry_run,
+            report=report,
+            progress=progress,
+        )
+        try:
+            engine.run(self._project.root, self._project.configuration, PROJECT)
+        except ApplyError as error:
+            raise OperationFailed(str(error), error.details) from None
+        except (UnsupportedResource, pulumi.RunError) as error:
+            raise UserError(str(error)) from None
+        except docker.errors.DockerException as error:
+            raise OperationFailed(f"Docker Engine refused: {error}") from None
+
+    def up(self, steps: Steps) -> bool:
+        """See Applier.up."""
+        board = _Board(steps)
+        try:
+            self._run(dry_run=False, report=board.done, progress=board.progress)
+        except BaseException:
+            board.abandon()
+            raise
+        board.close()
+        return board.changed
+
+    def plan(self) -> list[PlanStep]:
+        """See Applier.plan."""
+        found: list[PlanStep] = []
+        self._run(dry_run=True, report=found.append, progress=lambda name, text: None)
+        return sorted(found, key=lambda step: (_KINDS.index(step.kind), step.name))
+
+    def outputs(self) -> dict[str, Any]:
+        """See Applier.outputs."""
+        return dict(self._state().outputs)
+
+    def down(self, steps: Steps, *, volumes: bool) -> None:
+        """See Applier.down. Needs no readable state: it goes by labels."""
+        mine = {"label": f"{LABEL_STACK}={self._project.stack}"}
+        containers = self._client.containers.list(all=True, filters=mine)
+        for group in _stop_order(containers):
+            names = ", ".join(sorted({c.labels.get(LABEL_WORKLOAD, c.name) for c in group}))
+            with steps.step(f"stopping {names}"):
+                _remove_together(group)
+        for network in self._client.networks.list(filters=mine):
+            network.remove()
+        if volumes:
+            with steps.step("removing data, passwords and keys"):
+                for volume in self._client.volumes.list(filters=mine):
+                    volume.remove()
+                shutil.rmtree(self._project.directory, ignore_errors=True)
+
+
+_KINDS = ("image", "network", "volume", "password", "key", "request", "certificate", "container")
+
+
+def _stop_order(containers: list[Any]) -> Iterator[list[Any]]:
+    def of(*workloads: str) -> list[Any]:
+        return [c for c in containers if c.labels.get(LABEL_WORKLOAD) in workloads]
+
+    first = [c for c in containers if c.labels.get(LABEL_WORKLOAD) not in STOP_LAST]
+    yield from (group for group in (first, *map(of, STOP_LAST)) if group)
+
+
+def _remove_together(containers: list[Any]) -> None:
+    """Stops all at once, each within its own grace period, then removes them."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import docker.errors
+
+    def remove(container: Any) -> None:
+        with contextlib.suppress(docker.errors.NotFound):
+            if container.status == "paused":
+                container.unpause()
+            # Docker's own default of 10 s would cut PostgreSQL's shutdown short.
+            grace = container.attrs["Config"].get("StopTimeout") or 10
+            container.stop(timeout=grace)
+            container.remove(v=True, force=True)
+
+    with ThreadPoolExecutor(max_workers=len(containers)) as pool:
+        list(pool.map(remove, containers))
+
+
+class _Board:
+    """Turns the engine's reports, which come from several threads, into steps a person follows."""
+
+    VERBS = {
+        Action.CREATE: "",
+        Action.REPLACE: "replaced",
+        Action.UPDATE: "woken",
+        Action.DELETE: "removed",
+    }
+    # These take a moment each and are many: one line for all of a kind.
+    SUMMED = {
+        "volume": "volumes",
+        "password": "passwords",
+        "key": "keys",
+        "request": "requests",
+        "certificate": "certificates",
+    }
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._open: dict[str, Step] = {}
+        self._sums: dict[str, int] = {}
+        self.changed = False
+
+    def progress(self, name: str, text: str) -> None:
+        """Something is under way."""
+        if name not in self._open:
+            self._open[name] = self._steps.begin(_short(name))
+        self._open[name].update(text)
+
+    def done(self, step: PlanStep) -> None:
+        """A resource is as declared."""
+        running = self._open.pop(step.name, None)
+        if step.change.action is Action.UNCHANGED:
+            if running is not None:
+                self._steps.discard(running)
+            return
+        self.changed = True
+        if step.kind in self.SUMMED:
+            self._sums[step.kind] = self._sums.get(step.kind, 0) + 1
+            return
+        if step.kind == "container" and step.name.endswith("-files"):
+            if running is not None:
+                self._steps.discard(running)
+            self._sums["files"] = self._sums.get("files", 0) + 1
+            return
+        title = f"{step.kind} {_short(step.name)}"
+        verb = self.VERBS[step.change.action]
+        if verb:
+            title += f" {verb}"
+            if step.change.reason:
+                title += f" ({step.change.reason})"
+        running = running or self._steps.begin(title)
+        running.title = title
+        running.begun -= max(0.0, (step.seconds or 0.0) - (_now() - running.begun))
+        self._steps.finish(running)
+
+    def close(self) -> None:
+        """All went well."""
+        for kind, number in self._sums.items():
+            noun = self.SUMMED.get(kind, "deliveries of files")
+            self._steps.line(f"✓ {number} {noun}")
+
+    def abandon(self) -> None:
+        """It failed: what was under way is shown as such."""
+        for step in self._open.values():
+            self._steps.finish(step, "✗")
+
+
+def _now() -> float:
+    import time
+
+    return time.monotonic()
+
+
+def _short(name: str) -> str:
+    """“postgres-1” for “selfmonitor-local-postgres-1”."""
+    parts = name.split("-", 2)
+    return parts[2] if len(parts) == 3 and parts[0] == "selfmonitor" else name
+
+
+class PulumiApplier:
+    """The program under the real engine, with a local file backend unless one is configured."""
+
+    title = "with the Pulumi CLI"
+    # Everything but passwords, keys, images and data.
+    STOPPED = (
+        "**docker:index/container:Container**",
+        "**docker:index/network:Network**",
+    )
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def _environment(self) -> dict[str, str]:
+        environment = {"PULUMI_SKIP_UPDATE_CHECK": "true", **os.environ}
+        if "PULUMI_BACKEND_URL" not in environment:
+            backend = self._project.root / ".selfmonitor" / "pulumi"
+            backend.mkdir(parents=True, exist_ok=True, mode=0o700)
+            environment["PULUMI_BACKEND_URL"] = f"file://{backend}"
+        if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & environment.keys():
+            from standalone.state import replace_file
+
+            path = self._project.directory / "passphrase"
+            if not path.exists():
+                replace_file(path, secrets.token_urlsafe(32).encode())
+            environment["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(path)
+        return environment
+
+    def _command(self, *arguments: str) -> list[str]:
+        command = ["pulumi", *arguments, "--non-interactive", "--cwd", str(self._project.root)]
+        if self._project.config_file is not None and arguments[0] in ("up", "preview", "destroy"):
+            command += ["--config-file", str(self._project.config_file)]
+        return command
+
+    def _select(self) -> None:
+        done = subprocess.run(
+            self._command("stack", "select", "--create", self._project.stack),
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise OperationFailed("pulumi stack select failed", tuple(done.stderr.splitlines()))
+
+    def _stream(self, *arguments: str) -> None:
+        """Runs the CLI with its own display on the terminal."""
+        code = subprocess.run(
+            self._command(*arguments, "--stack", self._project.stack),
+            env=self._environment(),
+            stdout=2,
+            check=False,
+        ).returncode
+        if code:
+            raise OperationFailed(f"pulumi {arguments[0]} failed (see above)")
+
+    def up(self, steps: Steps) -> bool:
+        """See Applier.up."""
+        self._select()
+        self._stream("up", "--yes", "--skip-preview")
+        return True
+
+    def plan(self) -> list[PlanStep]:
+        """The CLI shows its own plan; there is nothing to add."""
+        self._select()
+        self._stream("preview", "--diff")
+        return []
+
+    def outputs(self) -> dict[str, Any]:
+        """See Applier.outputs."""
+        done = subprocess.run(
+            self._command(
+                "stack", "output", "--json", "--show-secrets", "--stack", self._project.stack
+            ),
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            return {}
+        outputs: dict[str, Any] = json.loads(done.stdout)
+        return outputs
+
+    def down(self, steps: Steps, *, volumes: bool) -> None:
+        """See Applier.down."""
+        self._select()
+        if volumes:
+            self._stream("destroy", "--yes", "--skip-preview")
+            shutil.rmtree(self._project.directory, ignore_errors=True)
+            return
+        targets = [word for each in self.STOPPED for word in ("--target", each)]
+        self._stream("destroy", "--yes", "--skip-preview", "--target-dependents", *targets)

@@ -1,0 +1,322 @@
+"""The running stack, as the commands see it: how it is, and how to reach or break it."""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.errors import OperationFailed, UserError
+from cli.host import docker_engine
+from cli.project import Project, current_project
+from platforms.docker_names import (
+    LABEL_ADDRESSES,
+    LABEL_MEMBER,
+    LABEL_ROLE,
+    LABEL_STACK,
+    LABEL_WORKLOAD,
+    ROLE_SERVER,
+    object_name,
+)
+from platforms.workload import Segment
+
+if TYPE_CHECKING:
+    import docker
+
+REST_PORT = 8008
+# A member that does not answer about itself in this time does not answer.
+ANSWER_SECONDS = 2
+SWITCHOVER_SECONDS = 60
+# Postgres processes start and stop with their member; a lag beyond this is not healthy.
+CERTIFICATE = "/etc/selfmonitor/tls.crt"
+KEY = "/etc/selfmonitor/tls.key"
+AUTHORITY = "/etc/selfmonitor/ca.crt"
+
+
+@dataclass(frozen=True)
+class MemberStatus:
+    """One PostgreSQL member, by its own word.
+
+    role: primary, standby or unknown. state: running (a primary), streaming, or what else Patroni
+    or Docker says; unreachable when it does not answer. lag_bytes: WAL it has not received yet.
+    synchronous: one of those of which one must confirm every commit.
+    """
+
+    name: str
+    role: str
+    state: str
+    timeline: int | None
+    lag_bytes: int | None
+    synchronous: bool
+
+
+@dataclass(frozen=True)
+class PostgresStatus:
+    """The cluster. leader is None when no member says that it is the primary."""
+
+    leader: str | None
+    members: tuple[MemberStatus, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """A leader, every other member streaming on its timeline, one of them synchronous."""
+        standbys = [member for member in self.members if member.name != self.leader]
+        return (
+            self.leader is not None
+            and len({member.timeline for member in self.members}) == 1
+            and all(member.state == "streaming" for member in standbys)
+            and any(member.synchronous for member in standbys)
+        )
+
+
+def combine(answers: Mapping[str, Mapping[str, Any] | str]) -> PostgresStatus:
+    """From each member's answer to GET /patroni, or a word for why there is none."""
+    primaries = {
+        name: answer
+        for name, answer in answers.items()
+        if not isinstance(answer, str)
+        and answer.get("role") in ("primary", "master")
+        and answer.get("state") == "running"
+    }
+    # A primary that was cut off may still say so: the younger timeline is the one in office.
+    leader = max(primaries, key=lambda name: primaries[name].get("timeline", 0), default=None)
+    head = primaries[leader]["xlog"].get("location") if leader else None
+    synchronous = {
+        each["application_name"]
+        for each in (primaries[leader].get("replication") or () if leader else ())
+        if each["sync_state"] in ("sync", "quorum")
+    }
+    members = []
+    for name, answer in answers.items():
+        if isinstance(answer, str):
+            members.append(MemberStatus(name, "unknown", answer, None, None, False))
+        elif name in primaries:
+            members.append(
+                MemberStatus(name, "primary", "running", answer.get("timeline"), None, False)
+            )
+        else:
+            state = answer.get("replication_state") or answer.get("state") or "unknown"
+            received = (answer.get("xlog") or {}).get("received_location")
+            lag = max(0, head - received) if head is not None and received is not None else None
+            members.append(
+                MemberStatus(
+                    name, "standby", state, answer.get("timeline"), lag, name in synchronous
+                )
+            )
+    return PostgresStatus(leader, tuple(members))
+
+
+class Cluster:
+    """A stack on Docker. See the methods; none of them needs the Pulumi CLI."""
+
+    def __init__(self, project: Project, client: "docker.DockerClient") -> None:
+        self.project = project
+        self.stack = project.stack
+        self._client = client
+        self._connection: dict[str, Any] | None = None
+
+    # What there is.
+
+    def containers(self, workload: str | None = None) -> list[Any]:
+        """The servers of the stack, or of one workload, by name; running or not."""
+        labels = [f"{LABEL_STACK}={self.stack}", f"{LABEL_ROLE}={ROLE_SERVER}"]
+        if workload is not None:
+            labels.append(f"{LABEL_WORKLOAD}={workload}")
+        found = self._client.containers.list(all=True, filters={"label": labels}, sparse=True)
+        return sorted(found, key=lambda each: str(each.attrs["Labels"][LABEL_MEMBER]))
+
+    def members(self, workload: str) -> list[str]:
+        """Identities of a workload's replicas, e.g. postgres-1."""
+        return [each.attrs["Labels"][LABEL_MEMBER] for each in self.containers(workload)]
+
+    def container(self, member: str) -> Any:
+        """The container of one member. Raises UserError for a name there is not."""
+        labels = [f"{LABEL_STACK}={self.stack}", f"{LABEL_MEMBER}={member}"]
+        labels.append(f"{LABEL_ROLE}={ROLE_SERVER}")
+        found = self._client.containers.list(all=True, filters={"label": labels})
+        if found:
+            return found[0]
+        known = [each.attrs["Labels"][LABEL_MEMBER] for each in self.containers()]
+        there = ", ".join(known) if known else "none; ./selfmonitor up brings them up"
+        raise UserError(f"stack {self.stack} has no member {member}; there are: {there}")
+
+    # How it is.
+
+    def postgres_status(self) -> PostgresStatus:
+        """Asks every member about itself, all at once; a dead one is told as such."""
+        containers = self.containers("postgres")
+        if not containers:
+            return PostgresStatus(None, ())
+        with ThreadPoolExecutor(max_workers=len(containers)) as pool:
+            answers = list(pool.map(self._ask, containers))
+        names = [each.attrs["Labels"][LABEL_MEMBER] for each in containers]
+        return combine(dict(zip(names, answers, strict=True)))
+
+    def _ask(self, container: Any) -> Mapping[str, Any] | str:
+        import docker.errors
+
+        state = container.attrs["State"]
+        if state != "running":
+            return str(state)
+        try:
+            result = container.exec_run(_curl("/patroni"))
+        except docker.errors.APIError:
+            return "unreachable"
+        try:
+            answer: Mapping[str, Any] = json.loads(result.output)
+        except ValueError:
+            return "unreachable"
+        return answer
+
+    # How to reach it.
+
+    def conninfo(self, database: str | None = None, *, read_only: bool = False) -> dict[str, str]:
+        """psycopg.connect's arguments: the application's own way in, through the first router."""
+        outputs = self._outputs()
+        chosen = self._database(database)
+        endpoint = outputs["postgres_endpoints"]["read_only" if read_only else "read_write"][0]
+        return {
+            "host": str(endpoint["host"]),
+            "port": str(int(endpoint["port"])),
+            "user": chosen.owner,
+            "password": outputs["postgres_passwords"][chosen.owner],
+            "dbname": chosen.name,
+            "sslmode": "verify-full",
+            "sslrootcert": str(self.project.authority_file),
+        }
+
+    def _database(self, name: str | None) -> Any:
+        databases = self.project.settings.postgres.databases
+        for database in databases:
+            if name in (None, database.name):
+                return database
+        there = ", ".join(database.name for database in databases)
+        raise UserError(f"stack {self.stack} has no database {name}; there are: {there}")
+
+    def _outputs(self) -> dict[str, Any]:
+        if self._connection is None:
+            from cli.apply import applier
+
+            self._connection = applier(self.project, self._client).outputs()
+        if not self._connection:
+            raise UserError(f"stack {self.stack} was never up: ./selfmonitor -s {self.stack} up")
+        return self._connection
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs. Raises UserError when it was never up."""
+        return self._outputs()
+
+    def router_inside(self, published_port: str) -> dict[str, str]:
+        """The router behind a published port, as members of the data segment reach it.
+
+        hostaddr, port, and host: the name its certificate bears.
+        """
+        for container in self.containers("router"):
+            for port in container.attrs["Ports"]:
+                if str(port.get("PublicPort")) == published_port:
+                    name = container.attrs["Labels"][LABEL_MEMBER]
+                    addresses = json.loads(container.attrs["Labels"][LABEL_ADDRESSES])
+                    data = addresses[object_name(self.stack, Segment.DATA.value)]
+                    return {"host": name, "hostaddr": data, "port": str(port["PrivatePort"])}
+        raise OperationFailed(f"no router publishes port {published_port}: ./selfmonitor status")
+
+    # Planned change.
+
+    def switchover(self, to: str | None = None) -> str:
+        """Moves the primary, planned; returns the new one's name. Raises OperationFailed."""
+        status = self.postgres_status()
+        if status.leader is None:
+            raise OperationFailed("there is no primary to move: ./selfmonitor status")
+        candidates = [m.name for m in status.members if m.synchronous and m.state == "streaming"]
+        if to == status.leader:
+            raise UserError(f"{to} is the primary already")
+        if to is not None and to not in [member.name for member in status.members]:
+            self.container(to)
+            raise UserError(f"{to} is no PostgreSQL member")
+        if to is not None and to not in candidates:
+            raise OperationFailed(f"{to} is not fit to take over: it does not stream synchronously")
+        if not candidates:
+            raise OperationFailed("no standby is fit to take over: ./selfmonitor status")
+        target = to or candidates[0]
+        body = json.dumps({"leader": status.leader, "candidate": target})
+        result = self.container(status.leader).exec_run(
+            _curl("/switchover", "--request", "POST", "--data", body, seconds=SWITCHOVER_SECONDS)
+        )
+        text = result.output.decode(errors="replace").strip()
+        if not text.startswith("Successfully switched over"):
+            raise OperationFailed(f"switchover to {target} did not happen: {text or 'no answer'}")
+        return target
+
+    # Faults.
+
+    def kill_process(self, member: str) -> None:
+        """SIGKILL to the postmaster; Patroni and the container live on."""
+        result = self.container(member).exec_run(
+            ["/bin/sh", "-c", 'kill -9 "$(head -n 1 /var/lib/postgresql/17/main/postmaster.pid)"']
+        )
+        if result.exit_code:
+            raise OperationFailed(f"{member}: no postmaster to kill: {result.output.decode()}")
+
+    def kill(self, member: str) -> None:
+        """SIGKILL to everything in the container; it stays down until started."""
+        container = self.container(member)
+        if container.status == "paused":
+            container.unpause()
+        container.kill(signal="SIGKILL")
+        container.wait(timeout=30)
+
+    def start(self, member: str) -> None:
+        """Starts a stopped container; one that runs is left alone."""
+        container = self.container(member)
+        if container.status not in ("running", "paused"):
+            container.start()
+
+    def restart(self, member: str) -> None:
+        """Stops the container in order and starts it again."""
+        container = self.container(member)
+        container.restart(timeout=container.attrs["Config"].get("StopTimeout") or 10)
+
+    def pause(self, member: str) -> None:
+        """Freezes every process of the container."""
+        self.container(member).pause()
+
+    def unpause(self, member: str) -> None:
+        """Thaws a frozen container; one that runs is left alone."""
+        container = self.container(member)
+        if container.status == "paused":
+            container.unpause()
+
+    def disconnect(self, member: str) -> None:
+        """Cuts the container from every network."""
+        container = self.container(member)
+        for name in container.attrs["NetworkSettings"]["Networks"]:
+            self._client.networks.get(name).disconnect(container, force=True)
+
+    def reconnect(self, member: str) -> None:
+        """Puts a container that was cut off back where it was, under its own addresses."""
+        container = self.container(member)
+        attached = container.attrs["NetworkSettings"]["Networks"]
+        for name, address in self._addresses(member).items():
+            if name not in attached:
+                self._client.networks.get(name).connect(container, ipv4_address=address)
+
+    def _addresses(self, member: str) -> dict[str, str]:
+        """{network: address} as declared; Docker forgets them with the disconnection."""
+        declared: dict[str, str] = json.loads(self.container(member).labels[LABEL_ADDRESSES])
+        return declared
+
+
+def _curl(path: str, *more: str, seconds: int = ANSWER_SECONDS) -> list[str]:
+    return [
+        *("curl", "--silent", "--max-time", str(seconds), "--cacert", AUTHORITY),
+        *("--cert", CERTIFICATE, "--key", KEY, *more, f"https://localhost:{REST_PORT}{path}"),
+    ]
+
+
+def open_cluster(context: click.Context) -> Cluster:
+    """The stack the command line names. Raises UserError when Docker does not answer."""
+    return Cluster(current_project(context), docker_engine.require())
+
+

@@ -1,0 +1,103 @@
+"""selfmonitor doctor"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+from cli.apply import applier
+from cli.cluster import Cluster
+from cli.errors import UserError
+from cli.host import base_image, checks, docker_engine
+from cli.project import Project, current_project
+from settings.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check: what was looked at, what was found, and the fix when it is not right."""
+
+    check: str
+    found: str
+    fix: str = ""
+
+    @property
+    def fine(self) -> bool:
+        """Nothing to do."""
+        return not self.fix
+
+
+def _engine_fix() -> str:
+    if shutil.which("dockerd"):
+        return "./selfmonitor up as root starts it, or: sudo systemctl start docker"
+    if docker_engine.os_family() == "debian":
+        if os.geteuid() == 0:
+            return "./selfmonitor up installs it"
+        return docker_engine.INSTALL_COMMANDS
+    return "https://docs.docker.com/engine/install/"
+
+
+def examine(project: Project) -> Iterator[Result]:
+    """Every check, in the order in which `up` would stumble over them."""
+    yield Result("Python", sys.version.split()[0])
+    try:
+        settings = project.settings
+        yield Result("stack file", f"stack {project.stack} is well formed")
+    except SettingsError as error:
+        yield Result("stack file", str(error), "correct it; every key is in settings/schema.json")
+        return
+    try:
+        client = docker_engine.connect()
+    except UserError as error:
+        yield Result("Docker Engine", "not allowed", str(error))
+        return
+    if client is None:
+        yield Result("Docker Engine", "does not answer", _engine_fix())
+    else:
+        yield Result("Docker Engine", client.version()["Version"])
+    found: dict[str, list[checks.Finding]] = {name: [] for name in checks.CHECKS}
+    for name, finding in checks.findings(client, project.stack, settings):
+        found[name].append(finding)
+    for name, findings in found.items():
+        if not findings:
+            yield Result(name, "fine")
+        for finding in findings:
+            yield Result(name, finding.problem, finding.fix)
+    if client is None:
+        return
+    there = base_image.is_there(client)
+    yield Result("base image", "there" if there else "not there yet; up pulls or makes it")
+    pulumi = shutil.which("pulumi")
+    yield Result("Pulumi CLI", pulumi or "not installed; up works without it")
+    try:
+        applier(project, client).outputs()
+        yield Result("state", "readable" if project.directory.exists() else "none yet")
+    except UserError as error:
+        yield Result("state", "not usable", str(error))
+    cluster = Cluster(project, client)
+    if not cluster.containers():
+        yield Result("stack", "not up")
+        return
+    status = cluster.postgres_status()
+    if status.healthy:
+        yield Result("stack", f"healthy, primary {status.leader}")
+    else:
+        states = ", ".join(f"{member.name} {member.state}" for member in status.members)
+        yield Result("stack", states, "./selfmonitor up wakes what stopped; ./selfmonitor logs MEMBER")
+
+
+@click.command()
+@click.pass_context
+def doctor(context: click.Context) -> int:
+    """Check this machine and the stack. Exit status 0: nothing to mend, 1: see the fixes."""
+    results = []
+    for result in examine(current_project(context)):
+        results.append(result)
+        click.secho("✓ " if result.fine else "✗ ", fg="green" if result.fine else "red", nl=False)
+        click.echo(f"{result.check:14} {result.found}")
+        if not result.fine:
+            click.echo(f"  {'':14} → {result.fix}")
+    return 0 if all(result.fine for result in results) else 1

@@ -1,0 +1,1 @@
+"""This machine: what the local stack needs of it."""

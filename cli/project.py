@@ -1,0 +1,93 @@
+"""Which project, which stack, and where its state is kept."""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import click
+
+from cli.errors import OperationFailed, UserError
+from settings.load import PROJECT, engine_configuration, from_engine, stack_file
+from settings.stack import StackSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+# Docker names and labels are made of it.
+STACK_NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
+
+
+@dataclass(frozen=True)
+class Project:
+    """One stack of the project at `root`; `config_file` overrides Pulumi.<stack>.yaml."""
+
+    root: Path
+    stack: str
+    config_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not STACK_NAME.match(self.stack):
+            raise UserError(
+                f"stack {self.stack!r} is not a name: small letters, digits and dashes, "
+                "beginning with a letter, at most 31"
+            )
+
+    @cached_property
+    def configuration(self) -> dict[str, str]:
+        """The engine's flat configuration. Raises SettingsError."""
+        path = self.config_file or stack_file(self.root, self.stack)
+        return engine_configuration(self.root, path)
+
+    @cached_property
+    def settings(self) -> StackSettings:
+        """Raises SettingsError."""
+        return from_engine(self.configuration, self.stack)
+
+    @property
+    def directory(self) -> Path:
+        """Where the stack's state is: mode 0700, never committed."""
+        return self.root / ".selfmonitor" / self.stack
+
+    @property
+    def state_file(self) -> Path:
+        """State of the applier without the Pulumi CLI."""
+        return self.directory / "state.json"
+
+    @property
+    def authority_file(self) -> Path:
+        """The stack's certificate authority, for clients. Public."""
+        return self.directory / "ca.crt"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One change of a stack at a time. Raises OperationFailed when another is under way."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(handle, 64, 0).decode(errors="replace").strip()
+                raise OperationFailed(
+                    f"stack {self.stack} is being changed by another command"
+                    f"{f' (process {holder})' if holder else ''}: wait until it is done"
+                ) from None
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            # Closing gives the lock back; so does the end of the process, however it ends.
+            os.close(handle)
+
+
+def current_project(context: click.Context) -> Project:
+    """The project the command line names."""
+    project = context.find_object(Project)
+    assert project is not None
+    return project
+
+
+__all__ = ["PROJECT", "ROOT", "Project", "current_project"]

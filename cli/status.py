@@ -1,0 +1,141 @@
+"""selfmonitor status"""
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from cli.cluster import Cluster, open_cluster
+from cli.errors import OperationFailed
+from platforms.docker_names import LABEL_MEMBER, LABEL_WORKLOAD
+
+WATCH_SECONDS = 2
+
+
+def endpoints(cluster: Cluster) -> dict[str, list[str]]:
+    """host:port of each router, by purpose, from the stack file alone."""
+    settings = cluster.project.settings
+    routers = settings.postgres.routers
+    host = settings.bind_address
+    return {
+        "read_write": [f"{host}:{port}" for port in routers.published(routers.read_write_port)],
+        "read_only": [f"{host}:{port}" for port in routers.published(routers.read_only_port)],
+    }
+
+
+def others(cluster: Cluster) -> list[dict[str, str]]:
+    """Consensus members and routers: {name, workload, state} by Docker's word."""
+    result = []
+    for container in cluster.containers():
+        labels = container.attrs["Labels"]
+        if labels[LABEL_WORKLOAD] == "postgres":
+            continue
+        text = container.attrs["Status"]
+        health = text.rpartition("(")[2].rstrip(")") if "(" in text else ""
+        running = container.attrs["State"] == "running"
+        state = health if running and health in ("healthy", "unhealthy") else container.attrs["State"]
+        result.append(
+            {"name": labels[LABEL_MEMBER], "workload": labels[LABEL_WORKLOAD], "state": state}
+        )
+    return result
+
+
+def collect(cluster: Cluster) -> dict[str, Any]:
+    """What `status -o json` prints."""
+    postgres = cluster.postgres_status()
+    rest = others(cluster)
+    return {
+        "stack": cluster.stack,
+        "healthy": postgres.healthy and all(each["state"] == "healthy" for each in rest),
+        "postgres": {
+            "leader": postgres.leader,
+            "members": [asdict(member) for member in postgres.members],
+        },
+        "consensus": [each for each in rest if each["workload"] == "etcd"],
+        "routers": [each for each in rest if each["workload"] == "router"],
+        "endpoints": endpoints(cluster),
+    }
+
+
+def _lag(lag_bytes: int | None) -> str:
+    if lag_bytes is None:
+        return ""
+    return f"{lag_bytes} B" if lag_bytes < 1024 else f"{lag_bytes / 1024:.0f} KiB"
+
+
+def render(status: dict[str, Any]) -> Any:
+    """A table of it for a person."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    good = "green" if status["healthy"] else "red"
+    head = Text.assemble(
+        "stack ",
+        (status["stack"], "bold"),
+        "  ",
+        ("healthy" if status["healthy"] else "NOT HEALTHY", good),
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("member", "role", "state", "timeline", "lag", "synchronous"):
+        table.add_column(title, justify="right" if title in ("timeline", "lag") else "left")
+    for member in status["postgres"]["members"]:
+        fine = member["state"] in ("running", "streaming")
+        table.add_row(
+            member["name"],
+            Text(member["role"], style="bold" if member["role"] == "primary" else ""),
+            Text(member["state"], style="green" if fine else "red"),
+            str(member["timeline"] or ""),
+            _lag(member["lag_bytes"]),
+            "yes" if member["synchronous"] else "",
+        )
+    for each in (*status["consensus"], *status["routers"]):
+        fine = each["state"] == "healthy"
+        role = "consensus" if each["workload"] == "etcd" else "router"
+        table.add_row(
+            each["name"], role, Text(each["state"], style="green" if fine else "red"), "", "", ""
+        )
+    ends = status["endpoints"]
+    where = f"read and write {'  '.join(ends['read_write'])}    read only {'  '.join(ends['read_only'])}"
+    return Group(head, "", table, "", where)
+
+
+def _collect_or_explain(cluster: Cluster) -> dict[str, Any]:
+    if not cluster.containers():
+        raise OperationFailed(
+            f"stack {cluster.stack} is not up: ./selfmonitor -s {cluster.stack} up"
+        )
+    return collect(cluster)
+
+
+@click.command()
+@click.option("-w", "--watch", is_flag=True, help=f"Again every {WATCH_SECONDS} seconds.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+@click.pass_context
+def status(context: click.Context, watch: bool, output: str) -> int:
+    """Show how the stack is. Exit status 0: healthy, 1: not."""
+    cluster = open_cluster(context)
+    if watch and output == "json":
+        raise click.UsageError("--watch is for people; with -o json call it again instead")
+    found = _collect_or_explain(cluster)
+    if output == "json":
+        click.echo(json.dumps(found, indent=2))
+        return 0 if found["healthy"] else 1
+    from rich.console import Console
+
+    from cli.console import is_plain
+
+    console = Console(no_color=is_plain(), highlight=False)
+    if not watch:
+        console.print(render(found))
+        return 0 if found["healthy"] else 1
+    from rich.live import Live
+
+    with Live(render(found), console=console, auto_refresh=False, screen=False) as live:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            live.update(render(_collect_or_explain(cluster)), refresh=True)
+
+
