@@ -61,13 +61,13 @@ class PostgresStatus:
 
     @property
     def healthy(self) -> bool:
-        """A leader, every other member streaming on its timeline, one of them synchronous."""
+        """A leader, and every other member streaming on its timeline and in the quorum."""
         standbys = [member for member in self.members if member.name != self.leader]
         return (
             self.leader is not None
             and len({member.timeline for member in self.members}) == 1
             and all(member.state == "streaming" for member in standbys)
-            and any(member.synchronous for member in standbys)
+            and all(member.synchronous for member in standbys)
         )
 
 

@@ -193,6 +193,7 @@ class PostgresHA(pulumi.ComponentResource):
             cluster=f"selfmonitor-{self._args.stack}",
             rest_port=REST_PORT,
             postgres_port=POSTGRES_PORT,
+            members=names,
             provisioner=PROVISIONER.members[0],
             consensus_hosts=[f"{name}:{ETCD_CLIENT_PORT}" for name in etcd.members],
             dynamic_configuration=dynamic_configuration(settings),

@@ -4,11 +4,11 @@ One class a resource type. Each tells from the declared inputs and from what is 
 change, and makes it so; each may be killed anywhere and run again.
 """
 
-import datetime
 import io
 import os
 import tarfile
 import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +24,8 @@ Outputs = dict[str, Any]
 
 # The hash of everything declared about an object, so that a difference is seen without a state.
 LABEL_INPUTS = "io.selfmonitor.inputs"
+# Of a volume: which one it is; of a container: which ones it was made with.
+LABEL_IDENTITY = "io.selfmonitor.identity"
 MIB = 1024 * 1024
 POLL_SECONDS = 0.25
 LOG_LINES = 20
@@ -196,7 +198,10 @@ class Volumes:
     def apply(self, inputs: Inputs, hashes: dict[str, str], change: Change, progress: Progress) -> Outputs:
         """Creates it."""
         if change.action is not Action.UNCHANGED:
-            self._client.volumes.create(inputs["name"], labels=labels_of(inputs))
+            # Marked, so that what was put into an earlier volume of the same name is known to be
+            # gone. Docker's own CreatedAt is the time of the last change in it.
+            labels = {**labels_of(inputs), LABEL_IDENTITY: uuid.uuid4().hex}
+            self._client.volumes.create(inputs["name"], labels=labels)
         return dict(inputs)
 
 
@@ -221,7 +226,7 @@ class Containers:
             return Change(Action.REPLACE, what_differs(recorded, hashes))
         if found.status in ("created", "dead", "removing"):
             return Change(Action.REPLACE, "was never finished")
-        if self._older_than_a_volume(found, inputs):
+        if found.labels.get(LABEL_IDENTITY) != self._volume_identities(inputs):
             return Change(Action.REPLACE, "its volume is new")
         if not inputs["mustRun"]:
             if found.status == "exited" and found.attrs["State"]["ExitCode"] == 0:
@@ -279,18 +284,16 @@ class Containers:
         attached = found.attrs["NetworkSettings"]["Networks"]
         return [n["name"] for n in inputs.get("networksAdvanced") or () if n["name"] not in attached]
 
-    def _older_than_a_volume(self, found: Any, inputs: Inputs) -> bool:
-        """Whether a volume was made anew since, so that what the container put there is gone."""
-        created = _time(found.attrs["Created"])
+    def _volume_identities(self, inputs: Inputs) -> str:
+        """Which volumes there are now under the declared names."""
+        found = []
         for each in inputs.get("volumes") or ():
             try:
                 volume = self._client.volumes.get(each["volumeName"])
             except docker.errors.NotFound:
-                return True
-            # Docker keeps a volume's time in whole seconds.
-            if _time(volume.attrs["CreatedAt"]) > created + datetime.timedelta(seconds=1):
-                return True
-        return False
+                continue
+            found.append((volume.attrs["Labels"] or {}).get(LABEL_IDENTITY, ""))
+        return ",".join(found)
 
     def _create(self, inputs: Inputs, hashes: dict[str, str]) -> None:
         api = self._client.api
@@ -332,7 +335,11 @@ class Containers:
             environment=list(inputs.get("envs") or ()),
             user=inputs["user"],
             ports=[(p["internal"], p["protocol"]) for p in ports],
-            labels={**labels_of(inputs), LABEL_INPUTS: combined_hash(hashes)},
+            labels={
+                **labels_of(inputs),
+                LABEL_INPUTS: combined_hash(hashes),
+                LABEL_IDENTITY: self._volume_identities(inputs),
+            },
             healthcheck=_healthcheck(inputs),
             stop_timeout=inputs.get("stopTimeout"),
             host_config=host,
@@ -387,15 +394,6 @@ class Containers:
                     _last_lines(found) + _last_probe(state),
                 )
             time.sleep(POLL_SECONDS)
-
-
-def _time(text: str) -> datetime.datetime:
-    """Docker's time stamps have nanoseconds, which Python's parser does not take."""
-    base, dot, rest = text.partition(".")
-    if dot:
-        zone = rest.lstrip("0123456789")
-        return datetime.datetime.fromisoformat(base + zone.replace("Z", "+00:00"))
-    return datetime.datetime.fromisoformat(base.replace("Z", "+00:00"))
 
 
 def _endpoint(api: Any, network: Mapping[str, Any]) -> Any:

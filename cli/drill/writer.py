@@ -17,7 +17,7 @@ from cli.drill import table
 from cli.drill.connection import Connect, Connection, shut
 from cli.drill.journal import ClientError, ClientJournal, Journal, Outcome
 
-PACE_SECONDS = 0.005
+PACE_SECONDS = 0.01
 """A client starts a statement at most this often: steady load, not a benchmark."""
 FIRST_BACKOFF_SECONDS = 0.02
 LAST_BACKOFF_SECONDS = 0.25
