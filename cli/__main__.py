@@ -83,7 +83,7 @@ def run() -> int:
         return stop.exit_code
     except click.ClickException as error:
         error.show()
-        return 2
+        return error.exit_code
     except (UserError, SettingsError) as error:
         click.echo(f"selfmonitor: {error}", err=True)
         return 2

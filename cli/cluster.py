@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,10 @@ class Cluster:
         self.stack = project.stack
         self._client = client
         self._connection: dict[str, Any] | None = None
+
+    def lock(self) -> AbstractContextManager[None]:
+        """One change of the stack at a time, faults included. Raises OperationFailed."""
+        return self.project.lock()
 
     # What there is.
 

@@ -100,7 +100,7 @@ def postgres(
             f"this breaks stack '{cluster.stack}' for real; give --yes if you mean it", ctx
         )
     progress_console = Console(stderr=True)
-    with Progress(progress_console, runs) as progress:
+    with cluster.lock(), Progress(progress_console, runs) as progress:
         progress.say(
             f"This breaks stack '{cluster.stack}' for real, {runs * len(faults)} times "
             f"({', '.join(fault.kind for fault in faults)}). "

@@ -5,6 +5,7 @@ that can offer them, and unit tests can offer a cluster that is not there.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -23,7 +24,7 @@ class Member(Protocol):
 
 class PostgresStatus(Protocol):
     """All members at one moment. `healthy`: a leader, every member running or streaming on one
-    timeline, and at least one synchronous standby."""
+    timeline, and every standby in the quorum."""
 
     @property
     def leader(self) -> str | None: ...
@@ -42,6 +43,9 @@ class Cluster(Protocol):
 
     @property
     def stack(self) -> str: ...
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Held while the stack is broken: nobody else changes it meanwhile."""
 
     def postgres_status(self) -> PostgresStatus:
         """Asks every member; takes well under a second and never raises for a dead one."""

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -130,6 +131,9 @@ class FakeCluster:
     down: set[str] = field(default_factory=set)
     leaderless_since: float | None = None
     acknowledges_alone: bool = False
+
+    def lock(self) -> AbstractContextManager[None]:
+        return nullcontext()
     never_recovers: bool = False
 
     def __post_init__(self) -> None:
