@@ -1,6 +1,7 @@
 """selfmonitor: the operator's commands."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def run() -> int:
     from settings.errors import SettingsError
 
     try:
-        result = main(standalone_mode=False)
+        result = main(prog_name="selfmonitor", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -93,7 +94,9 @@ def run() -> int:
             click.echo(f"  │ {line}", err=True)
         return 1
     except (click.Abort, KeyboardInterrupt):
-        click.echo("selfmonitor: interrupted; what is done stays, the same command goes on", err=True)
+        click.echo(
+            "selfmonitor: interrupted; what is done stays, the same command goes on", err=True
+        )
         return 130
     except BrokenPipeError:
         return 0
@@ -103,9 +106,8 @@ if __name__ == "__main__":
     status = run()
     sys.stdout.flush()
     sys.stderr.flush()
-    if status == 130:
-        # Threads of an interrupted run may still be waiting for Docker: their work is repeatable.
-        import os
-
-        os._exit(130)
+    if status:
+        # Threads of a run that failed or was interrupted may still be waiting for Docker. Nobody
+        # waits for them: what they do is repeatable.
+        os._exit(status)
     sys.exit(status)

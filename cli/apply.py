@@ -7,7 +7,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from cli.console import Step, Steps
 from cli.errors import OperationFailed, UserError
@@ -139,7 +139,7 @@ class StandaloneApplier:
 
     def down(self, steps: Steps, *, volumes: bool) -> None:
         """See Applier.down. Needs no readable state: it goes by labels."""
-        mine = {"label": f"{LABEL_STACK}={self._project.stack}"}
+        mine: dict[str, Any] = {"label": f"{LABEL_STACK}={self._project.stack}"}
         containers = self._client.containers.list(all=True, filters=mine)
         for group in _stop_order(containers):
             names = ", ".join(sorted({c.labels.get(LABEL_WORKLOAD, c.name) for c in group}))
@@ -187,14 +187,14 @@ def _remove_together(containers: list[Any]) -> None:
 class _Board:
     """Turns the engine's reports, which come from several threads, into steps a person follows."""
 
-    VERBS = {
+    VERBS: ClassVar[dict[Action, str]] = {
         Action.CREATE: "",
         Action.REPLACE: "replaced",
         Action.UPDATE: "woken",
         Action.DELETE: "removed",
     }
     # These take a moment each and are many: one line for all of a kind.
-    SUMMED = {
+    SUMMED: ClassVar[dict[str, str]] = {
         "volume": "volumes",
         "password": "passwords",
         "key": "keys",

@@ -323,5 +323,3 @@ def _curl(path: str, *more: str, seconds: int = ANSWER_SECONDS) -> list[str]:
 def open_cluster(context: click.Context) -> Cluster:
     """The stack the command line names. Raises UserError when Docker does not answer."""
     return Cluster(current_project(context), docker_engine.require())
-
-

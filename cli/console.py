@@ -42,7 +42,8 @@ class Step:
 
 class Steps:
     """Prints steps with their times: live on a terminal, plain lines elsewhere. To stderr, so
-    that standard output holds nothing but what was asked for."""
+    that standard output holds nothing but what was asked for.
+    """
 
     def __init__(self) -> None:
         self._plain = is_plain()

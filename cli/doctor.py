@@ -86,7 +86,9 @@ def examine(project: Project) -> Iterator[Result]:
         yield Result("stack", f"healthy, primary {status.leader}")
     else:
         states = ", ".join(f"{member.name} {member.state}" for member in status.members)
-        yield Result("stack", states, "./selfmonitor up wakes what stopped; ./selfmonitor logs MEMBER")
+        yield Result(
+            "stack", states, "./selfmonitor up wakes what stopped; ./selfmonitor logs MEMBER"
+        )
 
 
 @click.command()

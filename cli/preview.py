@@ -35,9 +35,7 @@ def as_json(stack: str, plan: list[PlanStep]) -> str:
 
 def summary(plan: list[PlanStep]) -> dict[str, int]:
     """{action: number of resources}, every action."""
-    return {
-        action.value: sum(step.change.action is action for step in plan) for action in Action
-    }
+    return {action.value: sum(step.change.action is action for step in plan) for action in Action}
 
 
 @click.command()
@@ -59,6 +57,8 @@ def preview(context: click.Context, output: str, everything: bool) -> None:
         line = f"{mark} {step.change.action.value:9}  {step.kind:11}  {step.name}"
         line += f"  ({step.change.reason})" if step.change.reason else ""
         style = {"dim": True} if colour == "dim" else {"fg": colour}
-        click.secho(line, **style)  # type: ignore[arg-type]
+        click.secho(line, **style)
+    if not plan:
+        return  # the Pulumi CLI has shown its own
     counts = summary(plan)
     click.echo(", ".join(f"{number} {action}" for action, number in counts.items() if number))

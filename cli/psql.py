@@ -50,7 +50,7 @@ IN_CONTAINER = 'trap \'rm -f "$PGPASSFILE"\' EXIT; psql "$@"'
 
 
 def _with_container(cluster: Cluster, info: dict[str, str], arguments: tuple[str, ...]) -> int:
-    """psql of a PostgreSQL container, through the router all the same."""
+    """Psql of a PostgreSQL container, through the router all the same."""
     docker_client = shutil.which("docker")
     if docker_client is None:
         raise UserError(
@@ -95,5 +95,3 @@ def psql(
     if shutil.which("psql"):
         return _with_own_psql(info, arguments)
     return _with_container(cluster, info, arguments)
-
-

@@ -35,7 +35,9 @@ def others(cluster: Cluster) -> list[dict[str, str]]:
         text = container.attrs["Status"]
         health = text.rpartition("(")[2].rstrip(")") if "(" in text else ""
         running = container.attrs["State"] == "running"
-        state = health if running and health in ("healthy", "unhealthy") else container.attrs["State"]
+        state = (
+            health if running and health in ("healthy", "unhealthy") else container.attrs["State"]
+        )
         result.append(
             {"name": labels[LABEL_MEMBER], "workload": labels[LABEL_WORKLOAD], "state": state}
         )
@@ -98,7 +100,10 @@ def render(status: dict[str, Any]) -> Any:
             each["name"], role, Text(each["state"], style="green" if fine else "red"), "", "", ""
         )
     ends = status["endpoints"]
-    where = f"read and write {'  '.join(ends['read_write'])}    read only {'  '.join(ends['read_only'])}"
+    where = Text(
+        f"read and write  {'  '.join(ends['read_write'])}\n"
+        f"read only       {'  '.join(ends['read_only'])}"
+    )
     return Group(head, "", table, "", where)
 
 
@@ -137,5 +142,3 @@ def status(context: click.Context, watch: bool, output: str) -> int:
         while True:
             time.sleep(WATCH_SECONDS)
             live.update(render(_collect_or_explain(cluster)), refresh=True)
-
-

@@ -1,7 +1,7 @@
 """selfmonitor up"""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -56,14 +56,16 @@ def _log_in(cluster: Cluster, port: int, deadline: float) -> None:
 
     while True:
         try:
-            arguments = {**cluster.conninfo(), "port": str(port)}
+            arguments: dict[str, Any] = {**cluster.conninfo(), "port": str(port)}
             with psycopg.connect(**arguments, connect_timeout=5) as connection:
                 connection.execute("SELECT 1")
             return
         except psycopg.OperationalError as error:
             if time.monotonic() > deadline:
                 reason = " ".join(str(error).split())
-                raise OperationFailed(f"the router on port {port} lets nobody in: {reason}") from None
+                raise OperationFailed(
+                    f"the router on port {port} lets nobody in: {reason}"
+                ) from None
             time.sleep(0.5)
 
 
@@ -102,7 +104,9 @@ def panel(cluster: Cluster, seconds: float, changed: bool) -> None:
         f"try     {run} drill postgres --kind process-kill",
         f"stop    {run} down",
     ]
-    title = f"stack {cluster.stack} is {'up' if changed else 'up, nothing to change'} ({seconds:.1f} s)"
+    title = (
+        f"stack {cluster.stack} is {'up' if changed else 'up, nothing to change'} ({seconds:.1f} s)"
+    )
     if is_plain():
         click.echo(title)
         for line in lines:

@@ -65,7 +65,7 @@ class PostgresHAArgs:
 
 
 class PostgresHA(pulumi.ComponentResource):
-    """Outputs: endpoints (no secrets in them), ca_certificate, and the owners' passwords (secret)."""
+    """Outputs: endpoints (no secrets in them), ca_certificate, the owners' passwords (secret)."""
 
     endpoints: pulumi.Output[dict[str, list[dict[str, str | int]]]]
     passwords: pulumi.Output[dict[str, str]]
@@ -97,9 +97,8 @@ class PostgresHA(pulumi.ComponentResource):
         args.platform.run(self._routers(members), self, after=job)
 
         self.endpoints = pulumi.Output.from_input(_endpoints(self._settings.routers, args.host))
-        self.passwords = pulumi.Output.secret(
-            {role: self._passwords[role] for role in self._settings.owners}
-        )
+        owned = {role: self._passwords[role] for role in self._settings.owners}
+        self.passwords = pulumi.Output.secret(pulumi.Output.all(**owned))
         self.ca_certificate = args.authority.certificate
         self.register_outputs(
             {
@@ -325,12 +324,8 @@ class PostgresHA(pulumi.ComponentResource):
                 ),
             },
             ports=(
-                Port(
-                    "read-write", POSTGRES_PORT, settings.published(settings.read_write_port)
-                ),
-                Port(
-                    "read-only", POSTGRES_PORT + 1, settings.published(settings.read_only_port)
-                ),
+                Port("read-write", POSTGRES_PORT, settings.published(settings.read_write_port)),
+                Port("read-only", POSTGRES_PORT + 1, settings.published(settings.read_only_port)),
             ),
             scratch={"/tmp": 16},
             talks_to=(members,),
@@ -363,6 +358,8 @@ def _router_probe() -> tuple[str, ...]:
 def _endpoints(routers: RouterSettings, host: str) -> dict[str, list[dict[str, str | int]]]:
     """Where clients connect, by purpose, in the routers' order."""
     return {
-        "read_write": [{"host": host, "port": p} for p in routers.published(routers.read_write_port)],
+        "read_write": [
+            {"host": host, "port": p} for p in routers.published(routers.read_write_port)
+        ],
         "read_only": [{"host": host, "port": p} for p in routers.published(routers.read_only_port)],
     }

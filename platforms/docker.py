@@ -4,7 +4,7 @@ import hashlib
 import json
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pulumi
 import pulumi_docker as docker
@@ -135,9 +135,9 @@ class DockerPlatform:
                 docker.ContainerUploadArgs(
                     file=f"{STAGING}/{name}",
                     content=text,
-                    permissions="0400",
-                    owner=str(USER_ID),
-                    group=str(USER_ID),
+                    # Inside a folder only the user can enter. Docker 20.10 cannot give an
+                    # uploaded file to a numeric user, so it is root's until it is placed.
+                    permissions="0444",
                 )
                 for name, text in sorted(content.items())
             ],
@@ -155,6 +155,7 @@ class DockerPlatform:
             log_opts=LOG_OPTIONS,
             opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
         )
+        _require_success(container, f"{member}-files")
         return volume, container
 
     def _container(
@@ -247,23 +248,37 @@ class DockerPlatform:
                 parent=parent, depends_on=after, delete_before_replace=True
             ),
         )
+        if workload.runs_once:
+            _require_success(container, member)
         return container
 
     def _hosts(self, workload: Workload) -> list[docker.ContainerHostArgs]:
         """Names of every member this workload talks to, in the segment both are in."""
-        entries = {name: "127.0.0.1" for name in workload.loopback_names}
+        entries = dict.fromkeys(workload.loopback_names, "127.0.0.1")
         for peer in (workload, *workload.talks_to):
             shared = [segment for segment in peer.segments if segment in workload.segments]
             if not shared:
                 raise ValueError(f"{workload.name} shares no segment with {peer.name}")
             for index, member in enumerate(peer.members):
-                entries[member] = str(
-                    names.member_address(self._subnet, shared[0], peer, index)
-                )
+                entries[member] = str(names.member_address(self._subnet, shared[0], peer, index))
         return [
             docker.ContainerHostArgs(host=host, ip=address)
             for host, address in sorted(entries.items())
         ]
+
+
+def _require_success(container: docker.Container, name: str) -> None:
+    """The provider waits for a one-shot container but is content with any exit status."""
+
+    def check(values: list[Any]) -> None:
+        code, urn = values
+        if code:
+            raise pulumi.RunError(
+                f"{name} ended with exit status {code}: see its log (docker logs), "
+                f"then run it again with --target-replace '{urn}'"
+            )
+
+    pulumi.Output.all(container.exit_code, container.urn).apply(check)
 
 
 def _label_args(labels: dict[str, str]) -> list[docker.ContainerLabelArgs]:

@@ -39,9 +39,7 @@ def segment_network(subnet: IPv4Network, segment: Segment) -> IPv4Network:
     return IPv4Network((base, SEGMENT_PREFIX))
 
 
-def member_address(
-    subnet: IPv4Network, segment: Segment, peer: Peer, index: int
-) -> IPv4Address:
+def member_address(subnet: IPv4Network, segment: Segment, peer: Peer, index: int) -> IPv4Address:
     """The fixed address of replica `index` (from 0) in a segment.
 
     Fixed, because a stopped container's name no longer resolves on Docker, and what looks it up

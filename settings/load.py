@@ -70,7 +70,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" line {where.line + 1}" if where else ""
-        raise SettingsError(f"{path.name}{line}: is not valid YAML: {error}".splitlines()[0]) from None
+        raise SettingsError(
+            f"{path.name}{line}: is not valid YAML: {error}".splitlines()[0]
+        ) from None
     except OSError as error:
         raise SettingsError(f"{path.name}: cannot be read: {error.strerror}") from None
     if content is None:
@@ -97,7 +99,9 @@ def engine_configuration(directory: Path, path: Path) -> dict[str, str]:
     for name, value in given.items():
         namespace, _, key = str(name).rpartition(":")
         if namespace not in ("", PROJECT):
-            raise SettingsError(f"{path.name}: {name}: unknown namespace; keys begin with {PROJECT}:")
+            raise SettingsError(
+                f"{path.name}: {name}: unknown namespace; keys begin with {PROJECT}:"
+            )
         result[f"{PROJECT}:{key}"] = _encoded(value)
     return result
 

@@ -41,7 +41,9 @@ MANAGED_PARAMETERS = frozenset(
 def must_be_odd(count: int) -> int:
     """A count of voters."""
     if count % 2 == 0:
-        raise ValueError(f"must be odd (3, 5 or 7): {count} survives no more failures than {count - 1}")
+        raise ValueError(
+            f"must be odd (3, 5 or 7): {count} survives no more failures than {count - 1}"
+        )
     return count
 
 
@@ -116,7 +118,9 @@ class RouterSettings(Settings):
         ports = [*self.published(self.read_write_port), *self.published(self.read_only_port)]
         twice = sorted({port for port in ports if ports.count(port) > 1})
         if twice:
-            raise ValueError(f"two routers would share port {twice[0]}: change the ports or port_step")
+            raise ValueError(
+                f"two routers would share port {twice[0]}: change the ports or port_step"
+            )
         if max(ports) > 65535:
             raise ValueError(f"the last router's port would be {max(ports)}: the highest is 65535")
         return self

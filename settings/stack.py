@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from settings.base import Settings
 from settings.postgres import PostgresSettings
@@ -12,13 +12,24 @@ from settings.postgres import PostgresSettings
 class CertificateSettings(Settings):
     """Life of the stack's certificates. The next `up` renews what is about to expire."""
 
-    validity_days: int = Field(default=365, ge=7, le=825, description="Life of a certificate, days.")
+    validity_days: int = Field(
+        default=365, ge=7, le=825, description="Life of a certificate, days."
+    )
     authority_validity_days: int = Field(
         default=3650, ge=365, le=7300, description="Life of the stack's own authority, days."
     )
     renew_before_days: int = Field(
         default=30, ge=1, le=90, description="How long before its end a certificate is renewed."
     )
+
+    @model_validator(mode="after")
+    def renewal_lies_within_validity(self) -> "CertificateSettings":
+        if self.renew_before_days >= self.validity_days:
+            raise ValueError(
+                f"renew_before_days ({self.renew_before_days}) must be less than validity_days "
+                f"({self.validity_days}): every up would renew every certificate"
+            )
+        return self
 
 
 class StackSettings(Settings):

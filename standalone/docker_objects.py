@@ -10,7 +10,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import docker
 import docker.errors
@@ -45,6 +45,25 @@ def seconds(duration: str) -> int:
     return int(duration.removesuffix("s"))
 
 
+class Handler(Protocol):
+    """What the engine asks of a resource type. `hashes` are the declared inputs' own, `recorded`
+    those of the last time, if the state knows them."""
+
+    kind: str
+
+    def title(self, inputs: Inputs) -> str: ...
+
+    def change(
+        self, inputs: Inputs, hashes: dict[str, str], recorded: dict[str, str] | None
+    ) -> Change: ...
+
+    def predict(self, inputs: Inputs) -> Outputs: ...
+
+    def apply(
+        self, inputs: Inputs, hashes: dict[str, str], change: Change, progress: Progress
+    ) -> Outputs: ...
+
+
 class Images:
     """docker:index/remoteImage:RemoteImage with a build."""
 
@@ -57,7 +76,9 @@ class Images:
         """The name a person sees."""
         return str(inputs["name"])
 
-    def change(self, inputs: Inputs, hashes: dict[str, str], recorded: dict[str, str] | None) -> Change:
+    def change(
+        self, inputs: Inputs, hashes: dict[str, str], recorded: dict[str, str] | None
+    ) -> Change:
         """The tag holds the content's hash: an image of that name is the one declared."""
         if self._find(inputs) is not None:
             return Change(Action.UNCHANGED)
@@ -68,7 +89,9 @@ class Images:
         found = self._find(inputs)
         return self._outputs(inputs, found.id if found else "(to be built)")
 
-    def apply(self, inputs: Inputs, hashes: dict[str, str], change: Change, progress: Progress) -> Outputs:
+    def apply(
+        self, inputs: Inputs, hashes: dict[str, str], change: Change, progress: Progress
+    ) -> Outputs:
         """Builds it unless it is there. Raises ApplyError with the end of the build's output."""
         if change.action is not Action.UNCHANGED:
             self._build(inputs, progress)
@@ -120,7 +143,9 @@ class Networks:
         """The name a person sees."""
         return str(inputs["name"])
 
-    def change(self, inputs: Inputs, hashes: dict[str, str], recorded: dict[str, str] | None) -> Change:
+    def change(
+        self, inputs: Inputs, hashes: dict[str, str], recorded: dict[str, str] | None
+    ) -> Change:
         """Compares the label of inputs."""
         found = self._find(inputs)
         if found is None:
@@ -133,8 +158,10 @@ class Networks:
         """All outputs but the id are inputs."""
         return dict(inputs)
 
-    def apply(self, inputs: Inputs, hashes: dict[str, str], change: Change, progress: Progress) -> Outputs:
-        """Creates it; when it is replaced, the containers on it go first (they are replaced too)."""
+    def apply(
+        self, inputs: Inputs, hashes: dict[str, str], change: Change, progress: Progress
+    ) -> Outputs:
+        """Creates it; when it is replaced, the containers on it go first, to come back later."""
         if change.action is Action.REPLACE:
             self._remove(inputs, progress)
         if change.action is not Action.UNCHANGED:
@@ -183,7 +210,9 @@ class Volumes:
         """The name a person sees."""
         return str(inputs["name"])
 
-    def change(self, inputs: Inputs, hashes: dict[str, str], recorded: dict[str, str] | None) -> Change:
+    def change(
+        self, inputs: Inputs, hashes: dict[str, str], recorded: dict[str, str] | None
+    ) -> Change:
         """There or not."""
         try:
             self._client.volumes.get(inputs["name"])
@@ -195,7 +224,9 @@ class Volumes:
         """All outputs are inputs."""
         return dict(inputs)
 
-    def apply(self, inputs: Inputs, hashes: dict[str, str], change: Change, progress: Progress) -> Outputs:
+    def apply(
+        self, inputs: Inputs, hashes: dict[str, str], change: Change, progress: Progress
+    ) -> Outputs:
         """Creates it."""
         if change.action is not Action.UNCHANGED:
             # Marked, so that what was put into an earlier volume of the same name is known to be
@@ -217,7 +248,9 @@ class Containers:
         """The name a person sees."""
         return str(inputs["name"])
 
-    def change(self, inputs: Inputs, hashes: dict[str, str], recorded: dict[str, str] | None) -> Change:
+    def change(
+        self, inputs: Inputs, hashes: dict[str, str], recorded: dict[str, str] | None
+    ) -> Change:
         """Compares the label of inputs, then heals what drifted: stopped, paused, cut off."""
         found = self._find(inputs)
         if found is None:
@@ -245,7 +278,9 @@ class Containers:
         """As if it had gone well."""
         return {**inputs, "exitCode": 0}
 
-    def apply(self, inputs: Inputs, hashes: dict[str, str], change: Change, progress: Progress) -> Outputs:
+    def apply(
+        self, inputs: Inputs, hashes: dict[str, str], change: Change, progress: Progress
+    ) -> Outputs:
         """Creates, replaces or wakes it, and waits until it is ready or done. Raises ApplyError."""
         if change.action is Action.REPLACE:
             progress("stopping the old one")
@@ -282,7 +317,9 @@ class Containers:
 
     def _missing_networks(self, found: Any, inputs: Inputs) -> list[str]:
         attached = found.attrs["NetworkSettings"]["Networks"]
-        return [n["name"] for n in inputs.get("networksAdvanced") or () if n["name"] not in attached]
+        return [
+            n["name"] for n in inputs.get("networksAdvanced") or () if n["name"] not in attached
+        ]
 
     def _volume_identities(self, inputs: Inputs) -> str:
         """Which volumes there are now under the declared names."""
@@ -324,9 +361,8 @@ class Containers:
         )
         networking = None
         if networks:
-            networking = api.create_networking_config(
-                {networks[0]["name"]: _endpoint(api, networks[0])}
-            )
+            endpoints: Any = {networks[0]["name"]: _endpoint(api, networks[0])}
+            networking = api.create_networking_config(endpoints)
         created = api.create_container(
             image=inputs["image"],
             name=inputs["name"],
@@ -420,7 +456,6 @@ def _archive(upload: Mapping[str, Any]) -> bytes:
     info = tarfile.TarInfo(os.path.basename(upload["file"]))
     info.size = len(content)
     info.mode = int(upload["permissions"], 8)
-    info.uid, info.gid = int(upload["owner"]), int(upload["group"])
     info.mtime = int(time.time())
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:

@@ -19,7 +19,7 @@ from pulumi.runtime.rpc import unwrap_rpc_secret
 from pulumi.runtime.stack import run_pulumi_func
 
 from platforms.docker_names import LABEL_ROLE, LABEL_STACK, ROLE_DATA
-from standalone.docker_objects import Containers, Images, Networks, Volumes
+from standalone.docker_objects import Containers, Handler, Images, Networks, Volumes
 from standalone.plan import (
     Action,
     ApplyError,
@@ -32,7 +32,7 @@ from standalone.plan import (
 from standalone.state import State
 from standalone.values import MAKERS, renewal_reason
 
-DOCKER_TYPES = {
+DOCKER_TYPES: dict[str, Callable[[docker.DockerClient], Handler]] = {
     "docker:index/remoteImage:RemoteImage": Images,
     "docker:index/network:Network": Networks,
     "docker:index/volume:Volume": Volumes,
@@ -60,7 +60,7 @@ class _Monitor(MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the SDK's name)
         self._engine.current.urn = self.make_urn(request.parent, request.type, request.name)
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 class Engine(pulumi.runtime.Mocks):
@@ -86,7 +86,7 @@ class Engine(pulumi.runtime.Mocks):
         self._dry_run = dry_run
         self._report = report
         self._progress = progress
-        self._handlers = {token: cls(client) for token, cls in DOCKER_TYPES.items()}
+        self._handlers = {token: make(client) for token, make in DOCKER_TYPES.items()}
         self._declared: set[str] = set()
         self._names: set[str] = set()
         self._guard = threading.Lock()
@@ -133,9 +133,7 @@ class Engine(pulumi.runtime.Mocks):
             self._report(Step(handler.kind, title, change))
             return dict(handler.predict(inputs))
         begun = time.monotonic()
-        outputs = handler.apply(
-            inputs, hashes, change, lambda text: self._progress(title, text)
-        )
+        outputs = handler.apply(inputs, hashes, change, lambda text: self._progress(title, text))
         self._state.record(urn, {"type": token, "inputs": hashes, "outputs": {}})
         self._report(Step(handler.kind, title, change, time.monotonic() - begun))
         return dict(outputs)
@@ -211,11 +209,13 @@ class Engine(pulumi.runtime.Mocks):
 
     def _prune(self) -> None:
         """Removes what an earlier program declared and this one does not, data excepted."""
-        mine = {"label": f"{LABEL_STACK}={self._stack}"}
+        mine: dict[str, Any] = {"label": f"{LABEL_STACK}={self._stack}"}
         for container in self._client.containers.list(all=True, filters=mine):
-            self._remove_unless_declared("container", container.name, _remove_container, container)
+            self._remove_unless_declared(
+                "container", str(container.name), _remove_container, container
+            )
         for network in self._client.networks.list(filters=mine):
-            self._remove_unless_declared("network", network.name, _remove, network)
+            self._remove_unless_declared("network", str(network.name), _remove, network)
         for volume in self._client.volumes.list(filters=mine):
             if (volume.attrs["Labels"] or {}).get(LABEL_ROLE) != ROLE_DATA:
                 self._remove_unless_declared("volume", volume.name, _remove, volume)
@@ -245,7 +245,8 @@ def _value_change(
 
 def _plain(value: Any) -> Any:
     """Inputs without the wrapping that marks secrets; whole numbers, which the wire knows only
-    as floating point, as the Docker API wants them."""
+    as floating point, as the Docker API wants them.
+    """
     value = unwrap_rpc_secret(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)

@@ -83,8 +83,12 @@ class State:
 
     def begin(self) -> None:
         """Before the first change: keeps a copy of the file as it is, or makes an empty one, so
-        that data never exists without a state file beside it."""
+        that data never exists without a state file beside it.
+        """
         with self._lock:
+            # Left by a run that was killed while it wrote: they hold secrets and help nobody.
+            for stale in self.path.parent.glob(f".{self.path.stem}*.json.*"):
+                stale.unlink(missing_ok=True)
             if self.path.exists():
                 replace_file(self.previous, self.path.read_bytes())
             else:

@@ -75,9 +75,7 @@ def _subject(inputs: Inputs) -> x509.Name:
 
 def _alternative_names(inputs: Inputs) -> x509.SubjectAlternativeName | None:
     names: list[x509.GeneralName] = [x509.DNSName(n) for n in inputs.get("dnsNames") or ()]
-    names += [
-        x509.IPAddress(ipaddress.ip_address(a)) for a in inputs.get("ipAddresses") or ()
-    ]
+    names += [x509.IPAddress(ipaddress.ip_address(a)) for a in inputs.get("ipAddresses") or ()]
     return x509.SubjectAlternativeName(names) if names else None
 
 
@@ -165,9 +163,7 @@ def self_signed_cert(inputs: Inputs) -> Outputs:
     """tls:index/selfSignedCert:SelfSignedCert."""
     key = _load_key(inputs["privateKeyPem"])
     subject = _subject(inputs)
-    return _certificate(
-        subject, subject, key.public_key(), key, _alternative_names(inputs), inputs
-    )
+    return _certificate(subject, subject, key.public_key(), key, _alternative_names(inputs), inputs)
 
 
 def locally_signed_cert(inputs: Inputs) -> Outputs:

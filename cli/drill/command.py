@@ -142,7 +142,8 @@ def _chosen(kinds: Sequence[str], hold: float | None) -> list[Fault]:
 
 def _destinations(outputs: Sequence[str]) -> tuple[bool, list[Path]]:
     """Whether JSON is wanted, and where pictures go. Refuses what could not be written: to find
-    that out after an hour of runs would be too late."""
+    that out after an hour of runs would be too late.
+    """
     pictures = [Path(output) for output in outputs if output != JSON]
     for path in pictures:
         if path.suffix.lower() != picture.SUFFIX:

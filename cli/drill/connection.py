@@ -47,7 +47,8 @@ def connector(cluster: Cluster) -> Connect:
 
 def shut(connection: Connection) -> None:
     """Cuts the connection's socket from another thread, so that a statement that waits on it
-    raises at once. Connection.close() would free what the other thread is using."""
+    raises at once. Connection.close() would free what the other thread is using.
+    """
     with (
         suppress(psycopg.Error, OSError),
         socket.socket(fileno=os.dup(connection.fileno())) as handle,

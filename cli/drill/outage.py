@@ -23,7 +23,8 @@ class Outage:
 @dataclass(frozen=True)
 class Rate:
     """Acknowledged commits per BUCKET_SECONDS; the first bucket begins `start` seconds after
-    the injection (before it, when negative)."""
+    the injection (before it, when negative).
+    """
 
     start: float
     counts: tuple[int, ...]
@@ -34,7 +35,8 @@ class Rate:
 
     def per_second(self, start: float, end: float, cells: int) -> list[float]:
         """Commits per second in each of `cells` equal stretches from `start` to `end`, as the
-        mean of the buckets whose middle lies in the stretch; 0 where there is none."""
+        mean of the buckets whose middle lies in the stretch; 0 where there is none.
+        """
         sums = [0] * cells
         buckets = [0] * cells
         for index, count in enumerate(self.counts):
@@ -51,7 +53,8 @@ class Rate:
 
 def finest_cells(start: float, end: float, at_most: int) -> int:
     """How many equal cells to draw from `start` to `end` so that each holds a bucket: finer
-    ones would show gaps between the buckets that were never there."""
+    ones would show gaps between the buckets that were never there.
+    """
     # The margin keeps a cell wider than a bucket whatever the rounding of the division.
     return max(1, min(at_most, math.floor((end - start) / BUCKET_SECONDS - 1e-6)))
 

@@ -20,7 +20,8 @@ EXIT_INTERRUPTED = 130
 def percentile(values: Sequence[float], percent: float) -> float:
     """The percentile by nearest rank: the smallest of `values` that at least `percent` % of
     them do not exceed. It is always a value that was measured, never one in between; of 20
-    values p95 is the 19th. Raises ValueError on no values."""
+    values p95 is the 19th. Raises ValueError on no values.
+    """
     if not values:
         raise ValueError("no values")
     return sorted(values)[max(0, math.ceil(percent / 100 * len(values)) - 1)]
@@ -39,7 +40,8 @@ class Spread:
 class KindReport:
     """All runs of one kind taken together. Sums over the runs; `unverified` counts the runs
     whose rows could not be read back, which the sums of `lost` and `unknown_found` leave out.
-    `unreplicated`: see RunResult."""
+    `unreplicated`: see RunResult.
+    """
 
     kind: str
     runs: tuple[RunResult, ...]
@@ -117,7 +119,8 @@ def verdict(campaign: Campaign) -> int:
 
 def to_json(campaign: Campaign) -> dict[str, Any]:
     """The report as JSON values. Keys are stable; times are seconds, relative to the injection
-    where their name does not say otherwise; a value that is not known is null."""
+    where their name does not say otherwise; a value that is not known is null.
+    """
     return {
         "stack": campaign.stack,
         "started_at": campaign.started_at.isoformat(timespec="seconds"),
@@ -205,6 +208,7 @@ def table(campaign: Campaign) -> Table:
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
     )
     shown.add_column("\nkind", no_wrap=True)
     for heading in (
@@ -215,7 +219,7 @@ def table(campaign: Campaign) -> Table:
         "\nacked",
         "\nlost",
         "unknown\nfound",
-        "healthy\nagain",
+        "\nhealed",
     ):
         shown.add_column(heading, justify="right", no_wrap=True)
     for kind in by_kind(campaign):

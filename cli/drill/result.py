@@ -20,7 +20,8 @@ class MarkKind(StrEnum):
 @dataclass(frozen=True)
 class Mark:
     """Something that happened, `at` seconds after the injection. A promotion is marked when
-    it was first seen, which is up to half a second after it happened."""
+    it was first seen, which is up to half a second after it happened.
+    """
 
     kind: MarkKind
     at: float
@@ -64,7 +65,8 @@ class RunResult:
 class Campaign:
     """All runs of one call. `ended_early`: why runs that were planned did not take place;
     `interrupted`: because somebody stopped it; `leftover`: why the drill's table is still
-    there; `unhealed`: what could not be undone of the run that was interrupted."""
+    there; `unhealed`: what could not be undone of the run that was interrupted.
+    """
 
     stack: str
     started_at: datetime

@@ -9,7 +9,8 @@ from types import FrameType
 
 class Interrupted(Exception):
     """Someone asked the drill to stop. Raised only where the drill waits. Its text, if there is
-    any, says what could not be healed."""
+    any, says what could not be healed.
+    """
 
 
 class StopRequest:

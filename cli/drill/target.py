@@ -24,7 +24,8 @@ class Member(Protocol):
 
 class PostgresStatus(Protocol):
     """All members at one moment. `healthy`: a leader, every member running or streaming on one
-    timeline, and every standby in the quorum."""
+    timeline, and every standby in the quorum.
+    """
 
     @property
     def leader(self) -> str | None: ...

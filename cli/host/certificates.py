@@ -23,9 +23,7 @@ def _certificates(path: Path) -> dict[str, bytes]:
     return {hashlib.sha256(b"".join(pem.split())).hexdigest(): pem for pem in found}
 
 
-def extra_authorities(
-    bundles: list[Path], standard: Path = STANDARD
-) -> dict[str, bytes]:
+def extra_authorities(bundles: list[Path], standard: Path = STANDARD) -> dict[str, bytes]:
     """Authorities in the bundles that a plain Debian does not ship: {fingerprint: PEM}."""
     found: dict[str, bytes] = {}
     for bundle in bundles:
@@ -41,11 +39,10 @@ def extra_authorities(
 
 def hand_over(directory: Path) -> int:
     """Writes the extra authorities as *.crt files into the base image's context, removes stale
-    ones, and returns their number. Writing nothing new leaves the context's hash as it is."""
+    ones, and returns their number. Writing nothing new leaves the context's hash as it is.
+    """
     named = [Path(os.environ[name]) for name in VARIABLES if os.environ.get(name)]
-    wanted = {
-        f"{key[:16]}.crt": pem for key, pem in extra_authorities([BUNDLE, *named]).items()
-    }
+    wanted = {f"{key[:16]}.crt": pem for key, pem in extra_authorities([BUNDLE, *named]).items()}
     for old in directory.glob("*.crt"):
         if old.name not in wanted:
             old.unlink()

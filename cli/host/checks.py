@@ -75,7 +75,9 @@ def _process_on(port: int) -> str:
     return "another program"
 
 
-def check_ports(client: "docker.DockerClient | None", stack: str, settings: StackSettings) -> Iterator[Finding]:
+def check_ports(
+    client: "docker.DockerClient | None", stack: str, settings: StackSettings
+) -> Iterator[Finding]:
     """Every port the routers publish is free, or already this stack's own."""
     routers = settings.postgres.routers
     published = published_ports(client) if client is not None else {}
@@ -121,7 +123,9 @@ def _routes() -> Iterator[tuple[str, IPv4Network]]:
             yield fields[0], IPv4Network(f"{address}/{mask}")
 
 
-def check_subnet(client: "docker.DockerClient | None", stack: str, settings: StackSettings) -> Iterator[Finding]:
+def check_subnet(
+    client: "docker.DockerClient | None", stack: str, settings: StackSettings
+) -> Iterator[Finding]:
     """The stack's subnet meets no other network of Docker or of this machine."""
     fix = f"set selfmonitor:subnet in Pulumi.{stack}.yaml to a free private network, /20 or larger"
     own: list[IPv4Network] = []
@@ -135,7 +139,8 @@ def check_subnet(client: "docker.DockerClient | None", stack: str, settings: Sta
                 own.append(other)
             elif other.overlaps(settings.subnet):
                 yield Finding(
-                    f"subnet {settings.subnet} collides with Docker network {network.name} ({other})",
+                    f"subnet {settings.subnet} collides with Docker network {network.name} "
+                    f"({other})",
                     fix,
                 )
                 return
@@ -147,7 +152,9 @@ def check_subnet(client: "docker.DockerClient | None", stack: str, settings: Sta
             return
 
 
-def check_disk(client: "docker.DockerClient | None", stack: str, settings: StackSettings) -> Iterator[Finding]:
+def check_disk(
+    client: "docker.DockerClient | None", stack: str, settings: StackSettings
+) -> Iterator[Finding]:
     """Room for images and data where Docker keeps them."""
     directory = Path(client.info()["DockerRootDir"]) if client is not None else Path("/var/lib")
     while not directory.exists():
@@ -172,14 +179,17 @@ def available_memory_mib() -> int | None:
     return None
 
 
-def check_memory(client: "docker.DockerClient | None", stack: str, settings: StackSettings) -> Iterator[Finding]:
+def check_memory(
+    client: "docker.DockerClient | None", stack: str, settings: StackSettings
+) -> Iterator[Finding]:
     """Memory for a stack that does not run yet."""
     if client is not None and own_containers(client, stack):
         return
     free = available_memory_mib()
     if free is not None and free < MEMORY_FREE_MIB:
         yield Finding(
-            f"this machine has {free} MiB of memory available, and {MEMORY_FREE_MIB} MiB are needed",
+            f"this machine has {free} MiB of memory available, and {MEMORY_FREE_MIB} MiB "
+            "are needed",
             "stop something, or use a larger machine",
         )
 

@@ -121,9 +121,7 @@ def install_packages(step: Step, *packages: str) -> None:
 
 
 def _has_package(name: str) -> bool:
-    shown = subprocess.run(
-        ["apt-cache", "show", name], capture_output=True, text=True, check=False
-    )
+    shown = subprocess.run(["apt-cache", "show", name], capture_output=True, text=True, check=False)
     return shown.returncode == 0 and bool(shown.stdout.strip())
 
 

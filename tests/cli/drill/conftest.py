@@ -3,8 +3,8 @@
 import socket
 import threading
 import time
-from contextlib import AbstractContextManager, nullcontext
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -134,6 +134,7 @@ class FakeCluster:
 
     def lock(self) -> AbstractContextManager[None]:
         return nullcontext()
+
     never_recovers: bool = False
 
     def __post_init__(self) -> None:

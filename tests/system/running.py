@@ -1,0 +1,147 @@
+"""A stack of the system tests, driven by the command a person types."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import docker
+import psycopg
+
+ROOT = Path(__file__).resolve().parents[2]
+# Far above what anything here takes on an idle machine.
+COMMAND_SECONDS = 600
+
+
+class Stack:
+    """One stack with a stack file of its own."""
+
+    def __init__(self, name: str, file: str) -> None:
+        self.name = name
+        self.file = ROOT / "tests" / "system" / file
+        self.client = docker.from_env()
+        self.state_file = ROOT / ".selfmonitor" / name / "state.json"
+
+    def command(self, *arguments: str, file: Path | None = None) -> list[str]:
+        """The command line of `selfmonitor`, in the environment the tests run in."""
+        options = ["-s", self.name, "--config-file", str(file or self.file)]
+        return [sys.executable, "-m", "cli", *options, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """The tests' own, with the project to be found and no colours."""
+        return {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+
+    def run(
+        self, *arguments: str, file: Path | None = None, seconds: float = COMMAND_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a command to its end."""
+        return subprocess.run(
+            self.command(*arguments, file=file),
+            cwd=ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts a command and does not wait."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=ROOT,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def ok(self, *arguments: str) -> str:
+        """Runs a command that must succeed; its standard output."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        """`status -o json`."""
+        result: dict[str, Any] = json.loads(self.run("status", "-o", "json").stdout)
+        return result
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets included."""
+        result: dict[str, Any] = json.loads(self.state_file.read_text())["outputs"]
+        return result
+
+    def secrets(self) -> list[str]:
+        """Every password and the body of every private key of the stack."""
+        found = []
+        for resource in json.loads(self.state_file.read_text())["resources"].values():
+            outputs = resource["outputs"]
+            if "result" in outputs:
+                found.append(outputs["result"])
+            if "privateKeyPem" in outputs:
+                found.append(outputs["privateKeyPem"].splitlines()[1])
+        return found
+
+    def containers(self, role: str | None = None) -> dict[str, Any]:
+        """{member: container} of the stack, e.g. of role “server”."""
+        labels = [f"io.selfmonitor.stack={self.name}"]
+        if role is not None:
+            labels.append(f"io.selfmonitor.role={role}")
+        found = self.client.containers.list(all=True, filters={"label": labels})
+        return {each.labels["io.selfmonitor.member"]: each for each in found}
+
+    def address(self, member: str, segment: str) -> str:
+        """The member's address in a segment."""
+        declared = self.containers("server")[member].labels["io.selfmonitor.addresses"]
+        address: str = json.loads(declared)[f"selfmonitor-{self.name}-{segment}"]
+        return address
+
+    def connect(self, **changes: str) -> psycopg.Connection[Any]:
+        """As the application does, through the first router, except for `changes`."""
+        outputs = self.outputs()
+        endpoint = outputs["postgres_endpoints"]["read_write"][0]
+        arguments: dict[str, Any] = {
+            "host": endpoint["host"],
+            "port": str(int(endpoint["port"])),
+            "user": "user",
+            "password": outputs["postgres_passwords"]["user"],
+            "dbname": "db_user_profile",
+            "sslmode": "verify-full",
+            "sslrootcert": str(self.state_file.parent / "ca.crt"),
+            "connect_timeout": 10,
+            "autocommit": True,
+        }
+        return psycopg.connect(**{**arguments, **changes})
+
+    def probe(
+        self,
+        script: str,
+        *,
+        network: str | None,
+        volumes: Sequence[str] = (),
+        hosts: dict[str, str] | None = None,
+    ) -> tuple[int, str]:
+        """Runs a shell script in a container of its own; its exit status and output.
+
+        It has the PostgreSQL image's tools and none of its certificates, unless a member's files
+        are mounted (`volumes`, at /files).
+        """
+        image = self.containers("server")["postgres-1"].image.id
+        container = self.client.containers.create(
+            image,
+            command=["/bin/sh", "-c", script],
+            network=network,
+            extra_hosts=hosts or {},
+            volumes={name: {"bind": "/files", "mode": "ro"} for name in volumes},
+            labels={"io.selfmonitor.test": self.name},
+        )
+        try:
+            container.start()
+            status = int(container.wait(timeout=60)["StatusCode"])
+            return status, container.logs().decode(errors="replace")
+        finally:
+            container.remove(force=True)

@@ -1,0 +1,59 @@
+"""Each kind of failure once on the real stack. Long campaigns are in benchmarks/."""
+
+import json
+
+import pytest
+
+# Long enough for a failover to happen before the fault is healed (ttl is 20 s), or for writing
+# to be seen to go on or to wait.
+HOLD = {"freeze": 28, "partition": 28, "consensus-loss": 12, "standby-loss": 5, "double": 5}
+# Far above the longest outage measured, 22 s: finds what hangs for ever, not a loaded machine.
+LONGEST_OUTAGE_SECONDS = 90
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "switchover",
+        "process-kill",
+        "node-kill",
+        "node-restart",
+        "freeze",
+        "partition",
+        "standby-loss",
+        "consensus-loss",
+        "double",
+    ],
+)
+def test_no_acknowledged_row_is_lost_and_the_cluster_heals(stack, kind, tmp_path):
+    picture = tmp_path / "run.svg"
+    arguments = ["drill", "postgres", "--kind", kind, "--yes", "-o", "json", "-o", str(picture)]
+    if kind in HOLD:
+        arguments += ["--hold", str(HOLD[kind])]
+    done = stack.run(*arguments)
+    assert done.returncode == 0, done.stderr
+    [found] = json.loads(done.stdout)["kinds"]
+    assert found["lost"] == 0
+    assert found["acked"] > 100
+    assert found["recovered"] == 1
+    assert found["outage_seconds"]["max"] < LONGEST_OUTAGE_SECONDS
+    assert picture.read_text().startswith(("<?xml", "<svg"))
+    [run] = found["each_run"]
+    if kind in ("switchover", "process-kill", "node-kill", "freeze", "partition"):
+        assert run["primary_after"] != run["primary_before"]
+    if kind == "standby-loss":
+        assert found["unreplicated"] == 0
+        # Commits waited for as long as there was nobody to confirm them.
+        assert found["outage_seconds"]["max"] >= HOLD[kind]
+    if kind == "consensus-loss":
+        assert run["primary_after"] == run["primary_before"]
+        assert found["outage_seconds"]["max"] < HOLD[kind]
+    assert stack.status()["healthy"] is True
+
+
+def test_a_drill_on_any_stack_but_the_local_one_must_be_meant(stack):
+    before = stack.status()["postgres"]
+    refused = stack.run("drill", "postgres", "--kind", "node-kill")
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    assert stack.status()["postgres"]["leader"] == before["leader"]

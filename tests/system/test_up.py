@@ -1,0 +1,104 @@
+"""Bringing a stack up, again and again, and finding in it what the stack file says."""
+
+import json
+
+
+def containers_as_they_are(stack):
+    return {name: each.attrs["State"]["StartedAt"] for name, each in stack.containers().items()}
+
+
+def test_a_second_up_changes_nothing(stack):
+    before = containers_as_they_are(stack)
+    done = stack.run("up")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to change" in done.stdout
+    assert containers_as_they_are(stack) == before
+
+
+def test_preview_of_a_stack_that_is_up_is_all_unchanged(stack):
+    plan = json.loads(stack.ok("preview", "-o", "json"))
+    assert plan["summary"]["unchanged"] == len(plan["steps"])
+    assert len(plan["steps"]) > 30
+
+
+def test_status_tells_leader_members_and_endpoints_without_a_password(stack):
+    text = stack.ok("status", "-o", "json")
+    found = json.loads(text)
+    assert found["stack"] == "systest"
+    assert found["healthy"] is True
+    members = {each["name"]: each for each in found["postgres"]["members"]}
+    assert set(members) == {"postgres-1", "postgres-2", "postgres-3"}
+    leader = members.pop(found["postgres"]["leader"])
+    assert leader["role"] == "primary"
+    for standby in members.values():
+        assert standby["role"] == "standby"
+        assert standby["state"] == "streaming"
+        assert standby["timeline"] == leader["timeline"]
+        assert standby["lag_bytes"] >= 0
+        assert standby["synchronous"] is True
+    assert found["endpoints"] == {
+        "read_write": ["127.0.0.1:25432", "127.0.0.1:25442"],
+        "read_only": ["127.0.0.1:25433", "127.0.0.1:25443"],
+    }
+    assert not any(secret in text for secret in stack.secrets())
+
+
+def test_both_routers_lead_to_the_primary_and_both_read_only_ports_to_standbys(stack):
+    for port in ("25432", "25442"):
+        with stack.connect(port=port) as connection:
+            assert connection.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
+    for port in ("25433", "25443"):
+        with stack.connect(port=port) as connection:
+            assert connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+
+
+def test_databases_and_owners_are_those_of_the_stack_file(stack):
+    passwords = stack.outputs()["postgres_passwords"]
+    assert set(passwords) == {"user", "accounts"}
+    with stack.connect(
+        dbname="ledger", user="accounts", password=passwords["accounts"]
+    ) as connection:
+        owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'ledger'"
+        assert connection.execute(owner).fetchone() == ("accounts",)
+        extensions = {row[0] for row in connection.execute("SELECT extname FROM pg_extension")}
+    assert {"pg_stat_statements", "pgcrypto"} <= extensions
+
+
+def test_the_cluster_commits_synchronously_with_checksums_and_auditing(stack):
+    leader = stack.containers("server")[stack.status()["postgres"]["leader"]]
+    query = "SELECT name || '=' || setting FROM pg_settings WHERE name IN "
+    query += "('data_checksums', 'synchronous_standby_names', 'shared_preload_libraries', 'ssl')"
+    shown = leader.exec_run(["psql", "-U", "postgres", "-Atc", query]).output.decode()
+    settings = dict(line.split("=", 1) for line in shown.splitlines())
+    assert settings["data_checksums"] == "on"
+    assert settings["ssl"] == "on"
+    assert "pgaudit" in settings["shared_preload_libraries"]
+    assert settings["synchronous_standby_names"].startswith("ANY 1 (")
+    config = leader.exec_run(["cat", "/etc/selfmonitor/patroni.yml"]).output.decode()
+    assert '"synchronous_mode_strict": true' in config
+
+
+def test_psql_reaches_the_database_through_the_router(stack):
+    assert stack.ok("psql", "-Atc", "SELECT current_user").strip() == "user"
+    assert stack.ok("psql", "--replica", "-Atc", "SELECT pg_is_in_recovery()").strip() == "t"
+
+
+def test_logs_shows_a_members_log_and_refuses_an_unknown_member(stack):
+    assert "postgres-1" in stack.ok("logs", "postgres-1", "-n", "50")
+    refused = stack.run("logs", "postgres-9")
+    assert refused.returncode == 2
+    assert "postgres-9" in refused.stderr
+    assert "postgres-1" in refused.stderr
+
+
+def test_a_switchover_moves_the_primary_to_the_member_named(stack):
+    before = stack.status()["postgres"]
+    target = next(m["name"] for m in before["members"] if m["name"] != before["leader"])
+    stack.ok("switchover", "--to", target)
+    after = stack.status()
+    assert after["healthy"] is True
+    assert after["postgres"]["leader"] == target
+
+
+def test_doctor_finds_nothing_to_mend(stack):
+    assert "✗" not in stack.ok("doctor")
