@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from cli.console import Step, Steps
 from cli.errors import OperationFailed, UserError
 from cli.project import PROJECT, Project
-from platforms.docker_names import LABEL_ROLE, LABEL_STACK, LABEL_WORKLOAD, ROLE_DATA
+from platforms.docker_names import (
+    LABEL_IDENTITY,
+    LABEL_ROLE,
+    LABEL_STACK,
+    LABEL_WORKLOAD,
+    ROLE_DATA,
+)
 from standalone.plan import Action
 from standalone.plan import Step as PlanStep
 
@@ -48,8 +54,24 @@ class Applier(Protocol):
 def applier(project: Project, client: "docker.DockerClient") -> Applier:
     """The way this stack was brought up before, otherwise the Pulumi CLI if it is there."""
     if not project.state_file.exists() and shutil.which("pulumi"):
+        if any(LABEL_IDENTITY in (v.attrs["Labels"] or {}) for v in data_volumes(project, client)):
+            raise UserError(_orphaned(project))
         return PulumiApplier(project)
     return StandaloneApplier(project, client)
+
+
+def data_volumes(project: Project, client: "docker.DockerClient") -> list[Any]:
+    """Volumes that hold the stack's data."""
+    mine = {"label": [f"{LABEL_STACK}={project.stack}", f"{LABEL_ROLE}={ROLE_DATA}"]}
+    return list(client.volumes.list(filters=mine))
+
+
+def _orphaned(project: Project) -> str:
+    return (
+        f"{project.state_file} is missing, but data volumes of stack {project.stack} exist, whose "
+        "passwords were in it: put the state file back, or give the data up with "
+        f"./selfmonitor -s {project.stack} down --volumes"
+    )
 
 
 class StandaloneApplier:
@@ -74,13 +96,13 @@ class StandaloneApplier:
 
     def _refuse_orphaned_data(self) -> None:
         """Data without its passwords: new ones would lock everybody out of the old data."""
-        mine = {"label": [f"{LABEL_STACK}={self._project.stack}", f"{LABEL_ROLE}={ROLE_DATA}"]}
-        volumes = self._client.volumes.list(filters=mine)
+        volumes = data_volumes(self._project, self._client)
+        if any(LABEL_IDENTITY in (volume.attrs["Labels"] or {}) for volume in volumes):
+            raise UserError(_orphaned(self._project))
         if volumes:
             raise UserError(
-                f"{self._project.state_file} is missing, but {len(volumes)} data volumes of stack "
-                f"{self._project.stack} exist ({volumes[0].name}, …): put the state file back, or "
-                f"give the data up with ./selfmonitor -s {self._project.stack} down --volumes"
+                f"stack {self._project.stack} was brought up with the Pulumi CLI, which is not on "
+                "the PATH: put it there"
             )
 
     def _run(
@@ -151,7 +173,7 @@ class StandaloneApplier:
             with steps.step("removing data, passwords and keys"):
                 for volume in self._client.volumes.list(filters=mine):
                     volume.remove()
-                shutil.rmtree(self._project.directory, ignore_errors=True)
+                self._project.forget()
 
 
 _KINDS = ("image", "network", "volume", "password", "key", "request", "certificate", "container")
@@ -344,8 +366,10 @@ class PulumiApplier:
             text=True,
             check=False,
         )
-        if done.returncode:
+        if "no stack named" in done.stderr:
             return {}
+        if done.returncode:
+            raise OperationFailed("pulumi stack output failed", tuple(done.stderr.splitlines()))
         outputs: dict[str, Any] = json.loads(done.stdout)
         return outputs
 
@@ -354,7 +378,7 @@ class PulumiApplier:
         self._select()
         if volumes:
             self._stream("destroy", "--yes", "--skip-preview")
-            shutil.rmtree(self._project.directory, ignore_errors=True)
+            self._project.forget()
             return
         targets = [word for each in self.STOPPED for word in ("--target", each)]
         self._stream("destroy", "--yes", "--skip-preview", "--target-dependents", *targets)

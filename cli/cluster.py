@@ -30,7 +30,7 @@ REST_PORT = 8008
 # A member that does not answer about itself in this time does not answer.
 ANSWER_SECONDS = 2
 SWITCHOVER_SECONDS = 60
-# Postgres processes start and stop with their member; a lag beyond this is not healthy.
+# A member's own certificate, with which it asks itself.
 CERTIFICATE = "/etc/selfmonitor/tls.crt"
 KEY = "/etc/selfmonitor/tls.key"
 AUTHORITY = "/etc/selfmonitor/ca.crt"

@@ -1,5 +1,6 @@
 """selfmonitor doctor"""
 
+import datetime
 import os
 import shutil
 import sys
@@ -12,7 +13,7 @@ from cli.apply import applier
 from cli.cluster import Cluster
 from cli.errors import UserError
 from cli.host import base_image, checks, docker_engine
-from cli.project import Project, current_project
+from cli.project import PROJECT, Project, current_project
 from settings.errors import SettingsError
 
 
@@ -77,6 +78,7 @@ def examine(project: Project) -> Iterator[Result]:
         yield Result("state", "readable" if project.directory.exists() else "none yet")
     except UserError as error:
         yield Result("state", "not usable", str(error))
+    yield from _certificates(project)
     cluster = Cluster(project, client)
     if not cluster.containers():
         yield Result("stack", "not up")
@@ -89,6 +91,29 @@ def examine(project: Project) -> Iterator[Result]:
         yield Result(
             "stack", states, "./selfmonitor up wakes what stopped; ./selfmonitor logs MEMBER"
         )
+
+
+def _certificates(project: Project) -> Iterator[Result]:
+    """Expiry of the stack's certificates, as far as the state here tells."""
+    if not project.state_file.exists():
+        return
+    from standalone.state import State, StateError
+
+    try:
+        resources = State(project.state_file, PROJECT, project.stack).resources
+    except StateError:
+        return
+    ends = [
+        datetime.datetime.fromisoformat(entry["outputs"]["validityEndTime"])
+        for entry in resources.values()
+        if "validityEndTime" in entry["outputs"]
+    ]
+    if not ends:
+        return
+    left = (min(ends) - datetime.datetime.now(datetime.UTC)).days
+    found = f"the first expires on {min(ends):%Y-%m-%d}, in {left} days"
+    due = left < project.settings.certificates.renew_before_days
+    yield Result("certificates", found, "./selfmonitor up renews it" if due else "")
 
 
 @click.command()

@@ -39,5 +39,5 @@ def down(context: click.Context, volumes: bool, yes: bool) -> None:
     steps = Steps()
     with project.lock():
         applier(project, client).down(steps, volumes=volumes)
-    kept = "" if volumes else "; data and passwords are kept, ./selfmonitor up brings it back"
+    kept = "" if volumes else "; data and passwords are kept, up brings it back"
     click.echo(f"stack {project.stack} is down{kept}")

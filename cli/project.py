@@ -61,6 +61,12 @@ class Project:
         """The stack's certificate authority, for clients. Public."""
         return self.directory / "ca.crt"
 
+    def forget(self) -> None:
+        """Deletes the stack's state and secrets; the lock, which is held, stays."""
+        for path in self.directory.iterdir():
+            if path.name != "lock":
+                path.unlink()
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One change of a stack at a time. Raises OperationFailed when another is under way."""

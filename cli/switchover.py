@@ -16,7 +16,7 @@ HEALTHY_SECONDS = 60
 @click.option("--to", metavar="MEMBER", help="The new primary; a fit standby by default.")
 @click.pass_context
 def switchover(context: click.Context, to: str | None) -> None:
-    """Move the primary, planned: commits pause for some two seconds, none is lost."""
+    """Move the primary, planned: commits pause for some three and a half seconds, none is lost."""
     cluster = open_cluster(context)
     steps = Steps()
     with current_project(context).lock():

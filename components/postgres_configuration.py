@@ -12,6 +12,9 @@ MAX_WAL_SENDERS = 10
 # What a standby that is away may hold back before it must be copied anew. Without a bound a dead
 # standby fills the primary's disk.
 SLOT_WAL_MIB = 4096
+# How long the slot of an absent member is kept. Patroni's own 30 min would make every standby
+# that was away for longer be copied anew; the bound above protects the disk meanwhile.
+SLOT_SECONDS = 24 * 3600
 # A silent peer is given up well before PostgreSQL's own 60 s.
 REPLICATION_TIMEOUT_SECONDS = 10
 
@@ -37,6 +40,7 @@ def dynamic_configuration(settings: PostgresSettings) -> dict[str, Any]:
         "synchronous_mode_strict": True,
         "synchronous_node_count": 1,
         "maximum_lag_on_failover": 1048576,
+        "member_slots_ttl": SLOT_SECONDS,
         "postgresql": {
             "use_pg_rewind": True,
             "use_slots": True,

@@ -195,8 +195,13 @@ class PostgresHA(pulumi.ComponentResource):
             members=names,
             provisioner=PROVISIONER.members[0],
             consensus_hosts=[f"{name}:{ETCD_CLIENT_PORT}" for name in etcd.members],
-            dynamic_configuration=dynamic_configuration(settings),
             parameters=server_parameters(settings),
+        )
+        bootstrap = render(
+            self._args.root,
+            "postgres",
+            "bootstrap.yml.j2",
+            dynamic_configuration=dynamic_configuration(settings),
         )
         own = {role: self._passwords[role] for role in ("postgres", "replicator", "rewind")}
         passwords = pulumi.Output.all(**own).apply(
@@ -217,6 +222,8 @@ class PostgresHA(pulumi.ComponentResource):
                 **certificate.files(),
                 **consensus.files("consensus-"),
                 "passwords.yml": passwords,
+                # No secret, but nothing that a running member would have to be replaced for.
+                "bootstrap.yml": bootstrap,
             },
             ports=(Port("postgres", POSTGRES_PORT), Port("rest", REST_PORT)),
             data=Data("/var/lib/postgresql"),
@@ -308,6 +315,7 @@ class PostgresHA(pulumi.ComponentResource):
             cpus=1.0,
             files={
                 "haproxy.cfg": haproxy,
+                "pgbouncer-hba.conf": render(self._args.root, "router", "pgbouncer-hba.conf"),
                 "pgbouncer-read-write.ini": pgbouncer(
                     "read and write", POSTGRES_PORT, HAPROXY_PRIMARY_PORT, PRIMARY_CHECK
                 ),
@@ -334,6 +342,8 @@ class PostgresHA(pulumi.ComponentResource):
                 _router_probe(),
                 meaning="PgBouncer and HAProxy to answer",
             ),
+            # An application that knows both addresses keeps one while the other is replaced.
+            one_at_a_time=True,
         )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pulumi
 import pulumi_docker as docker
@@ -15,6 +15,7 @@ from platforms.workload import FILES_DIRECTORY, USER_ID, Segment, Workload
 
 STAGING = "/staging"
 # Container logs are kept on disk by Docker: bounded, or one loop of errors fills the disk.
+FILES_MEMORY_MIB = 64
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 
 
@@ -24,8 +25,6 @@ class DockerPlatform:
     Each segment is a bridge network of its own; only the one open to clients leads out of the
     machine. Members have fixed addresses and find each other through /etc/hosts.
     """
-
-    consensus: Literal["etcd"] = "etcd"
 
     def __init__(
         self, stack: str, root: Path, subnet: IPv4Network, bind_address: IPv4Address
@@ -147,7 +146,8 @@ class DockerPlatform:
                 )
             ],
             labels=_label_args(self._labels(workload, member, names.ROLE_FILES)),
-            memory=64,
+            memory=FILES_MEMORY_MIB,
+            memory_swap=FILES_MEMORY_MIB,
             restart="no",
             must_run=False,
             attach=True,
@@ -234,7 +234,10 @@ class DockerPlatform:
             wait=workload.readiness is not None,
             wait_timeout=workload.readiness.within_seconds if workload.readiness else None,
             labels=_label_args(labels),
+            # No swap beyond the limit, and said so: left out, the Engine's own choice comes back
+            # as a difference at every preview.
             memory=workload.memory_mib,
+            memory_swap=workload.memory_mib,
             cpus=str(workload.cpus),
             restart="no" if workload.runs_once else "unless-stopped",
             must_run=not workload.runs_once,
@@ -300,9 +303,9 @@ def _healthcheck(workload: Workload) -> docker.ContainerHealthcheckArgs | None:
         return None
     return docker.ContainerHealthcheckArgs(
         tests=["CMD", *readiness.command],
-        interval=f"{readiness.interval_seconds}s",
-        timeout=f"{readiness.timeout_seconds}s",
+        interval=names.duration(readiness.interval_seconds),
+        timeout=names.duration(readiness.timeout_seconds),
         retries=readiness.failures,
         # Failures while it starts do not count.
-        start_period=f"{readiness.within_seconds}s",
+        start_period=names.duration(readiness.within_seconds),
     )

@@ -3,6 +3,7 @@
 The program writes them and the operator's commands find things by them.
 """
 
+import re
 from ipaddress import IPv4Address, IPv4Network
 
 from platforms.workload import Peer, Segment
@@ -13,6 +14,8 @@ LABEL_MEMBER = "io.selfmonitor.member"
 LABEL_ROLE = "io.selfmonitor.role"
 LABEL_FILES = "io.selfmonitor.files"
 LABEL_ADDRESSES = "io.selfmonitor.addresses"
+# Which volume this is, where no Pulumi engine made it; of a container: which it was made with.
+LABEL_IDENTITY = "io.selfmonitor.identity"
 LABEL_WAITS_FOR = "io.selfmonitor.waits-for"
 
 ROLE_SERVER = "server"
@@ -50,3 +53,20 @@ def member_address(subnet: IPv4Network, segment: Segment, peer: Peer, index: int
     if index >= BLOCK:
         raise ValueError(f"{peer.name}: at most {BLOCK} replicas have addresses")
     return segment_network(subnet, segment)[peer.ordinal * BLOCK + index]
+
+
+def duration(seconds: int) -> str:
+    """Seconds as Go writes them, e.g. 2m0s: the provider reads back this form, and any other
+    would differ from it at every preview.
+    """
+    hours, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes}m{seconds}s"
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+
+
+def duration_seconds(text: str) -> int:
+    """The inverse of `duration`."""
+    units = {"h": 3600, "m": 60, "s": 1}
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([hms])", text))

@@ -7,6 +7,7 @@ from pathlib import Path
 BASE = "base"
 # Twelve hex digits, as short commit ids: no two builds of one image meet by chance.
 TAG_DIGITS = 12
+DELIVERED = (".j2", ".conf")
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,12 @@ class ImageContext:
 def content_hash(directory: Path, *also: str) -> str:
     """Hash over the names, modes and bytes of a context's files and over further texts.
 
-    Templates (*.j2) are no part of an image: they are filled in by the program (.dockerignore
-    leaves them out as well).
+    Configuration files (*.j2, *.conf) are no part of an image: the program fills them in and
+    delivers them (.dockerignore leaves them out as well).
     """
     digest = hashlib.sha256()
     for path in sorted(directory.rglob("*")):
-        if not path.is_file() or "__pycache__" in path.parts or path.suffix == ".j2":
+        if not path.is_file() or "__pycache__" in path.parts or path.suffix in DELIVERED:
             continue
         executable = bool(path.stat().st_mode & 0o100)
         content = path.read_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     # Commands that only look at a running stack use these names too, and need not wait for the SDK.
@@ -126,9 +126,6 @@ class Workload(Peer):
 
 class Platform(Protocol):
     """What every platform offers to components."""
-
-    consensus: Literal["etcd"]
-    """The consensus store Patroni uses on this platform."""
 
     def run(
         self,

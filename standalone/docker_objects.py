@@ -16,7 +16,7 @@ import docker
 import docker.errors
 import docker.types
 
-from platforms.docker_names import LABEL_STACK, LABEL_WAITS_FOR
+from platforms.docker_names import LABEL_IDENTITY, LABEL_STACK, LABEL_WAITS_FOR, duration_seconds
 from standalone.plan import Action, ApplyError, Change, Progress, combined_hash, what_differs
 
 Inputs = Mapping[str, Any]
@@ -24,8 +24,6 @@ Outputs = dict[str, Any]
 
 # The hash of everything declared about an object, so that a difference is seen without a state.
 LABEL_INPUTS = "io.selfmonitor.inputs"
-# Of a volume: which one it is; of a container: which ones it was made with.
-LABEL_IDENTITY = "io.selfmonitor.identity"
 MIB = 1024 * 1024
 POLL_SECONDS = 0.25
 LOG_LINES = 20
@@ -40,14 +38,10 @@ def labels_of(inputs: Inputs) -> dict[str, str]:
     return {each["label"]: each["value"] for each in inputs.get("labels") or ()}
 
 
-def seconds(duration: str) -> int:
-    """“3s” → 3; the platform writes no other unit."""
-    return int(duration.removesuffix("s"))
-
-
 class Handler(Protocol):
     """What the engine asks of a resource type. `hashes` are the declared inputs' own, `recorded`
-    those of the last time, if the state knows them."""
+    those of the last time, if the state knows them.
+    """
 
     kind: str
 
@@ -336,7 +330,6 @@ class Containers:
         api = self._client.api
         networks = list(inputs.get("networksAdvanced") or ())
         ports = inputs.get("ports") or ()
-        limit = inputs["memory"] * MIB
         host = api.create_host_config(
             binds=[
                 f"{v['volumeName']}:{v['containerPath']}:{'ro' if v['readOnly'] else 'rw'}"
@@ -352,8 +345,8 @@ class Containers:
             tmpfs=dict(inputs.get("tmpfs") or {}),
             read_only=bool(inputs.get("readOnly")),
             restart_policy={"Name": inputs["restart"]},
-            mem_limit=limit,
-            memswap_limit=limit,
+            mem_limit=inputs["memory"] * MIB,
+            memswap_limit=inputs["memorySwap"] * MIB,
             nano_cpus=int(float(inputs["cpus"]) * 10**9) if inputs.get("cpus") else None,
             log_config=docker.types.LogConfig(
                 type=inputs["logDriver"], config=dict(inputs["logOpts"])
@@ -443,10 +436,10 @@ def _healthcheck(inputs: Inputs) -> Any:
     nanoseconds = 10**9
     return docker.types.Healthcheck(
         test=list(check["tests"]),
-        interval=seconds(check["interval"]) * nanoseconds,
-        timeout=seconds(check["timeout"]) * nanoseconds,
+        interval=duration_seconds(check["interval"]) * nanoseconds,
+        timeout=duration_seconds(check["timeout"]) * nanoseconds,
         retries=int(check["retries"]),
-        start_period=seconds(check["startPeriod"]) * nanoseconds,
+        start_period=duration_seconds(check["startPeriod"]) * nanoseconds,
     )
 
 

@@ -76,6 +76,7 @@ WORDS = {
     "networksAdvanced": "networks",
     "ports": "published ports",
     "memory": "memory limit",
+    "memorySwap": "memory limit",
     "cpus": "CPU limit",
     "healthcheck": "readiness check",
     "caCertPem": "authority",

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from platforms.docker_names import LABEL_STACK
+from platforms.docker_names import LABEL_ROLE, LABEL_STACK, LABEL_WORKLOAD, ROLE_SERVER
 from settings.stack import StackSettings
 
 if TYPE_CHECKING:
@@ -194,7 +194,35 @@ def check_memory(
         )
 
 
+def check_consensus(
+    client: "docker.DockerClient | None", stack: str, settings: StackSettings
+) -> Iterator[Finding]:
+    """The consensus store has as many members as when it was born.
+
+    A member that is added or missing has to be made known to the others one by one, which `up`
+    does not do: it would start members that belong to no quorum.
+    """
+    wanted = settings.postgres.consensus_members
+    born = _consensus_members(client, stack) if client is not None else None
+    if born is not None and born != wanted:
+        yield Finding(
+            f"postgres.consensus_members is {wanted}, and stack {stack} was born with {born}",
+            f"set it back to {born}: the number is fixed for the life of a stack",
+        )
+
+
+def _consensus_members(client: "docker.DockerClient", stack: str) -> int | None:
+    """How many members the consensus store was told that it has; None when there is none."""
+    labels = [f"{LABEL_STACK}={stack}", f"{LABEL_WORKLOAD}=etcd", f"{LABEL_ROLE}={ROLE_SERVER}"]
+    for container in client.containers.list(all=True, filters={"label": labels}):
+        for variable in container.attrs["Config"]["Env"]:
+            if variable.startswith("ETCD_INITIAL_CLUSTER="):
+                return len(variable.split(","))
+    return None
+
+
 CHECKS = {
+    "consensus": check_consensus,
     "ports": check_ports,
     "subnet": check_subnet,
     "disk": check_disk,

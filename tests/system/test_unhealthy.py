@@ -24,6 +24,7 @@ def declared(stack):
         "wait": True,
         "waitTimeout": 4,
         "memory": 64,
+        "memorySwap": 64,
         "logDriver": "json-file",
         "logOpts": {"max-size": "1m"},
         "labels": [{"label": "io.selfmonitor.waits-for", "value": "the book to open"}],
