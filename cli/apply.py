@@ -162,7 +162,7 @@ class StandaloneApplier:
     def down(self, steps: Steps, *, volumes: bool) -> None:
         """See Applier.down. Needs no readable state: it goes by labels."""
         mine: dict[str, Any] = {"label": f"{LABEL_STACK}={self._project.stack}"}
-        containers = self._client.containers.list(all=True, filters=mine)
+        containers = self._client.containers.list(all=True, filters=mine, ignore_removed=True)
         for group in _stop_order(containers):
             names = ", ".join(sorted({c.labels.get(LABEL_WORKLOAD, c.name) for c in group}))
             with steps.step(f"stopping {names}"):

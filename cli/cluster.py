@@ -140,7 +140,9 @@ class Cluster:
         """The container of one member. Raises UserError for a name there is not."""
         labels = [f"{LABEL_STACK}={self.stack}", f"{LABEL_MEMBER}={member}"]
         labels.append(f"{LABEL_ROLE}={ROLE_SERVER}")
-        found = self._client.containers.list(all=True, filters={"label": labels})
+        found = self._client.containers.list(
+            all=True, filters={"label": labels}, ignore_removed=True
+        )
         if found:
             return found[0]
         known = [each.attrs["Labels"][LABEL_MEMBER] for each in self.containers()]

@@ -29,7 +29,7 @@ class Project:
     config_file: Path | None = None
 
     def __post_init__(self) -> None:
-        if not STACK_NAME.match(self.stack):
+        if not STACK_NAME.fullmatch(self.stack):
             raise UserError(
                 f"stack {self.stack!r} is not a name: small letters, digits and dashes, "
                 "beginning with a letter, at most 31"

@@ -1,6 +1,7 @@
 """Turns what pydantic found wrong into one sentence a person can act on."""
 
 import difflib
+import re
 import types
 import typing
 from typing import Any
@@ -36,8 +37,23 @@ def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[B
 def _dotted(location: tuple[str | int, ...]) -> str:
     text = ""
     for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        # Quoted when it is no plain word: a key with a line break would make two lines of one.
+        word = part if re.fullmatch(r"[\w.-]+", part) else repr(part)
+        text += f".{word}" if text else word
     return text
+
+
+def _without_alternatives(
+    root: type[BaseModel], location: tuple[str | int, ...]
+) -> tuple[str | int, ...]:
+    """The location without what pydantic adds for each type that was tried (`str`, `int`, …)."""
+    tried = {"str", "int", "float", "bool", "[key]"}
+    if len(location) > 1 and location[-1] in tried and _model_at(root, location) is None:
+        return location[:-1]
+    return location
 
 
 def _shown(value: Any) -> str:
@@ -77,7 +93,7 @@ def explain(root: type[BaseModel], error: ValidationError) -> str:
     problems = error.errors()
     # A misspelt key is also a missing one: the misspelling is what the person can mend.
     first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
-    location: tuple[str | int, ...] = first["loc"]
+    location = _without_alternatives(root, first["loc"])
     key = _dotted(location)
     kind = first["type"]
     if kind == "extra_forbidden":

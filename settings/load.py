@@ -13,6 +13,10 @@ from settings.errors import SettingsError, explain
 from settings.stack import StackSettings
 
 PROJECT = "selfmonitor"
+# What the Pulumi CLI itself knows in a stack file.
+STACK_FILE_SECTIONS = frozenset(
+    {"config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt"}
+)
 
 
 def parse(values: Mapping[str, Any], source: str) -> StackSettings:
@@ -93,7 +97,12 @@ def engine_configuration(directory: Path, path: Path) -> dict[str, str]:
     for key, declaration in declared.items():
         if isinstance(declaration, dict) and "default" in declaration:
             result[f"{PROJECT}:{key}"] = _encoded(declaration["default"])
-    given = _read_yaml(path).get("config") or {}
+    content = _read_yaml(path)
+    for section in content.keys() - STACK_FILE_SECTIONS:
+        near = difflib.get_close_matches(str(section), STACK_FILE_SECTIONS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "settings stand under config:"
+        raise SettingsError(f"{path.name}: {section}: unknown section; {hint}")
+    given = content.get("config") or {}
     if not isinstance(given, dict):
         raise SettingsError(f"{path.name}: config: expected a mapping of keys to values")
     for name, value in given.items():

@@ -8,6 +8,9 @@ from pydantic import Field, field_validator, model_validator
 from settings.base import Settings
 from settings.postgres import PostgresSettings
 
+# RFC 1918. Python's own is_private also means networks no container can be in, such as loopback.
+PRIVATE_NETWORKS = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+
 
 class CertificateSettings(Settings):
     """Life of the stack's certificates. The next `up` renews what is about to expire."""
@@ -54,7 +57,7 @@ class StackSettings(Settings):
     @field_validator("subnet")
     @classmethod
     def subnet_is_private_and_large_enough(cls, subnet: IPv4Network) -> IPv4Network:
-        if not subnet.is_private:
+        if not any(subnet.subnet_of(private) for private in PRIVATE_NETWORKS):
             raise ValueError(f"{subnet} is not a private network (10/8, 172.16/12 or 192.168/16)")
         if subnet.prefixlen > 20:
             raise ValueError(f"{subnet} is too small: the segments need a /20 or larger")

@@ -26,7 +26,7 @@ Outputs = dict[str, Any]
 LABEL_INPUTS = "io.selfmonitor.inputs"
 MIB = 1024 * 1024
 POLL_SECONDS = 0.25
-LOG_LINES = 20
+LOG_LINES = 40
 # A one-shot container that places files or runs SQL takes seconds.
 JOB_SECONDS = 180
 # Docker doubles its pause from 100 ms at each restart: eight are some 25 s of trying in vain.
@@ -183,7 +183,9 @@ class Networks:
         network = self._find(inputs)
         stack = labels_of(inputs)[LABEL_STACK]
         members = self._client.containers.list(
-            all=True, filters={"label": f"{LABEL_STACK}={stack}", "network": network.id}
+            all=True,
+            filters={"label": f"{LABEL_STACK}={stack}", "network": network.id},
+            ignore_removed=True,
         )
         for container in members:
             progress(f"removing {container.name}, which is on it")

@@ -175,6 +175,9 @@ class Engine(pulumi.runtime.Mocks):
         # a root stack that the mocks have made already.
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
+        # One failure is reported once, as itself: the loop would complain of every other request
+        # that was under way or never begun.
+        loop.set_exception_handler(lambda _loop, _context: None)
         try:
             pulumi.runtime.set_all_config(configuration)
             pulumi.runtime.set_mocks(
@@ -210,7 +213,7 @@ class Engine(pulumi.runtime.Mocks):
     def _prune(self) -> None:
         """Removes what an earlier program declared and this one does not, data excepted."""
         mine: dict[str, Any] = {"label": f"{LABEL_STACK}={self._stack}"}
-        for container in self._client.containers.list(all=True, filters=mine):
+        for container in self._client.containers.list(all=True, filters=mine, ignore_removed=True):
             self._remove_unless_declared(
                 "container", str(container.name), _remove_container, container
             )

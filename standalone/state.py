@@ -41,6 +41,9 @@ class State:
             resources, outputs = content["resources"], content["outputs"]
             if not isinstance(resources, dict) or not isinstance(outputs, dict):
                 raise ValueError("resources and outputs must be mappings")
+            for urn, entry in resources.items():
+                if not _is_entry(entry):
+                    raise ValueError(f"the entry of {urn} is not one")
         except OSError as error:
             raise StateError(f"{self.path}: cannot be read: {error.strerror}") from None
         except (ValueError, KeyError, TypeError) as error:
@@ -98,6 +101,16 @@ class State:
         content = {**self._identity, "resources": self.resources, "outputs": self.outputs}
         text = json.dumps(content, indent=1, sort_keys=True)
         replace_file(self.path, text.encode())
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether this could have been recorded: a type, hashes of inputs, and outputs."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("type"), str)
+        and isinstance(entry.get("inputs"), dict)
+        and isinstance(entry.get("outputs"), dict)
+    )
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -3,6 +3,8 @@
 Each check returns nothing when all is well, or a Finding: what is wrong and what to do.
 """
 
+import contextlib
+import errno
 import shutil
 import socket
 import struct
@@ -38,17 +40,30 @@ class Finding:
 
 def own_containers(client: "docker.DockerClient", stack: str) -> list[Any]:
     """The stack's running containers."""
-    return list(client.containers.list(filters={"label": f"{LABEL_STACK}={stack}"}))
+    return list(
+        client.containers.list(filters={"label": f"{LABEL_STACK}={stack}"}, ignore_removed=True)
+    )
 
 
 def published_ports(client: "docker.DockerClient") -> dict[int, Any]:
     """Host port → the running container that publishes it."""
     result = {}
-    for container in client.containers.list():
+    for container in client.containers.list(ignore_removed=True):
         for bindings in (container.attrs["NetworkSettings"]["Ports"] or {}).values():
             for binding in bindings or ():
                 result[int(binding["HostPort"])] = container
     return result
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    """What a process has open, as far as this user may see it and it does not vanish meanwhile."""
+    try:
+        links = list((process / "fd").iterdir())
+    except OSError:
+        return
+    for link in links:
+        with contextlib.suppress(OSError):
+            yield str(link.readlink())
 
 
 def _process_on(port: int) -> str:
@@ -65,14 +80,27 @@ def _process_on(port: int) -> str:
             if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
                 inodes.add(f"socket:[{fields[9]}]")
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            links = [link.readlink() for link in (process / "fd").iterdir()]
-            name = (process / "comm").read_text().strip()
-        except OSError:
-            continue
-        if any(str(link) in inodes for link in links):
+        if any(link in inodes for link in _open_files(process)):
+            try:
+                name = (process / "comm").read_text().strip()
+            except OSError:
+                continue
             return f"{name} (process {process.name})"
     return "another program"
+
+
+def check_address(
+    client: "docker.DockerClient | None", stack: str, settings: StackSettings
+) -> Iterator[Finding]:
+    """The address the routers listen on is one of this machine's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((str(settings.bind_address), 0))
+        except OSError:
+            yield Finding(
+                f"bind_address {settings.bind_address} is no address of this machine",
+                "set it to one that `ip address` shows, or to 127.0.0.1",
+            )
 
 
 def check_ports(
@@ -101,11 +129,7 @@ def check_ports(
                 except PermissionError:
                     continue
                 except OSError as error:
-                    if error.errno == 99:
-                        yield Finding(
-                            f"bind_address {settings.bind_address} is no address of this machine",
-                            "set it to one that `ip address` shows, or to 127.0.0.1",
-                        )
+                    if error.errno == errno.EADDRNOTAVAIL:
                         return
                     yield Finding(f"port {port} is in use by {_process_on(port)}", fix)
 
@@ -214,7 +238,9 @@ def check_consensus(
 def _consensus_members(client: "docker.DockerClient", stack: str) -> int | None:
     """How many members the consensus store was told that it has; None when there is none."""
     labels = [f"{LABEL_STACK}={stack}", f"{LABEL_WORKLOAD}=etcd", f"{LABEL_ROLE}={ROLE_SERVER}"]
-    for container in client.containers.list(all=True, filters={"label": labels}):
+    for container in client.containers.list(
+        all=True, filters={"label": labels}, ignore_removed=True
+    ):
         for variable in container.attrs["Config"]["Env"]:
             if variable.startswith("ETCD_INITIAL_CLUSTER="):
                 return len(variable.split(","))
@@ -223,6 +249,7 @@ def _consensus_members(client: "docker.DockerClient", stack: str) -> int | None:
 
 CHECKS = {
     "consensus": check_consensus,
+    "address": check_address,
     "ports": check_ports,
     "subnet": check_subnet,
     "disk": check_disk,

@@ -91,7 +91,9 @@ class Stack:
         labels = [f"io.selfmonitor.stack={self.name}"]
         if role is not None:
             labels.append(f"io.selfmonitor.role={role}")
-        found = self.client.containers.list(all=True, filters={"label": labels})
+        found = self.client.containers.list(
+            all=True, filters={"label": labels}, ignore_removed=True
+        )
         return {each.labels["io.selfmonitor.member"]: each for each in found}
 
     def address(self, member: str, segment: str) -> str:

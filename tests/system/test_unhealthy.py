@@ -74,4 +74,4 @@ def test_up_says_so_and_exits_with_1(other, tmp_path):
     assert done.returncode == 1, done.stderr
     assert "postgres-1 does not become healthy" in done.stderr
     assert "waited for PostgreSQL to accept connections" in done.stderr
-    assert "huge" in done.stderr
+    assert "Failed to bootstrap cluster" in done.stderr

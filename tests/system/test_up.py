@@ -2,6 +2,8 @@
 
 import json
 
+import yaml
+
 
 def containers_as_they_are(stack):
     return {name: each.attrs["State"]["StartedAt"] for name, each in stack.containers().items()}
@@ -74,8 +76,11 @@ def test_the_cluster_commits_synchronously_with_checksums_and_auditing(stack):
     assert settings["ssl"] == "on"
     assert "pgaudit" in settings["shared_preload_libraries"]
     assert settings["synchronous_standby_names"].startswith("ANY 1 (")
-    config = leader.exec_run(["cat", "/etc/selfmonitor/patroni.yml"]).output.decode()
-    assert '"synchronous_mode_strict": true' in config
+    shown = leader.exec_run(["patronictl", "-c", "/etc/selfmonitor", "show-config"]).output.decode()
+    config = yaml.safe_load(shown)
+    assert config["synchronous_mode"] == "quorum"
+    assert config["synchronous_mode_strict"] is True
+    assert config["failsafe_mode"] is True
 
 
 def test_psql_reaches_the_database_through_the_router(stack):
