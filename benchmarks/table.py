@@ -1,6 +1,6 @@
 """Prints the newest measured drills as the Markdown table of the README.
 
-    .venv/bin/python -m benchmarks.table
+.venv/bin/python -m benchmarks.table
 """
 
 import json

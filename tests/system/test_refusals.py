@@ -75,7 +75,9 @@ def test_a_client_that_trusts_another_authority_turns_away(stack, tmp_path):
 
 @pytest.mark.parametrize("role", ["postgres", "replicator", "rewind", "pgbouncer"])
 def test_the_clusters_own_roles_do_not_pass_the_routers(stack, role):
-    with pytest.raises(psycopg.OperationalError, match=r"authentication failed|login rejected|no such user"):
+    with pytest.raises(
+        psycopg.OperationalError, match=r"authentication failed|login rejected|no such user"
+    ):
         stack.connect(user=role, password=password_of(stack, role), dbname="postgres")
 
 

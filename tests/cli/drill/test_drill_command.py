@@ -46,7 +46,8 @@ def drill(*arguments: str) -> Result:
 
 def test_an_unknown_kind_is_refused_with_the_kinds_there_are(opened: list[Any]) -> None:
     result = drill("--kind", "meteorite")
-    assert result.exit_code == 2 and not opened
+    assert result.exit_code == 2
+    assert not opened
     for kind in (*FAULTS, "all"):
         assert kind in result.stderr
 
@@ -54,7 +55,8 @@ def test_an_unknown_kind_is_refused_with_the_kinds_there_are(opened: list[Any]) 
 def test_help_describes_every_kind() -> None:
     result = drill("--help")
     for fault in FAULTS.values():
-        assert fault.kind in result.output and fault.summary[:30] in result.output
+        assert fault.kind in result.output
+        assert fault.summary[:30] in result.output
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,8 @@ def test_bad_input_is_refused_before_anything_is_opened(
     arguments: list[str], opened: list[Any]
 ) -> None:
     result = drill(*arguments)
-    assert result.exit_code == 2 and not opened
+    assert result.exit_code == 2
+    assert not opened
 
 
 def test_a_png_is_refused_with_what_can_be_had(opened: list[Any]) -> None:
@@ -83,7 +86,8 @@ def test_a_png_is_refused_with_what_can_be_had(opened: list[Any]) -> None:
 def test_a_drill_that_goes_well_exits_0_and_shows_its_table(opened: list[Any]) -> None:
     result = drill("--kind", "switchover", "--runs", "2")
     assert result.exit_code == 0, result.output
-    assert "switchover" in result.stdout and " 2/2" in result.stdout
+    assert "switchover" in result.stdout
+    assert " 2/2" in result.stdout
     assert "This breaks stack 'local' for real" in result.stderr
     assert "switchover 2/2: outage" in result.stderr
 
@@ -100,7 +104,8 @@ def test_with_json_nothing_else_is_on_standard_output(opened: list[Any], tmp_pat
     result = drill("--kind", "node-kill", "--hold", "0.1", "-o", "json", "-o", str(file))
     assert result.exit_code == 0
     shown = json.loads(result.stdout)
-    assert shown["kinds"][0]["lost"] == 0 and shown["kinds"][0]["acked"] > 0
+    assert shown["kinds"][0]["lost"] == 0
+    assert shown["kinds"][0]["acked"] > 0
     assert "node-kill" in result.stderr
     assert ET.parse(file).getroot().tag.endswith("svg")
 
@@ -113,7 +118,9 @@ def test_all_means_every_kind_once(opened: list[Any]) -> None:
 def test_another_stack_is_broken_only_when_meant(opened: list[Any], cluster: Any) -> None:
     cluster.stack = "production"
     result = drill("--kind", "switchover")
-    assert result.exit_code == 2 and "--yes" in result.stderr and not cluster.calls
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    assert not cluster.calls
     assert drill("--kind", "switchover", "--yes").exit_code == 0
 
 
@@ -125,8 +132,10 @@ def test_a_database_that_cannot_be_reached_is_one_clear_error(
 
     database.on_connect = refuse
     result = drill("--kind", "switchover")
-    assert result.exit_code == 1 and not cluster.calls
-    assert "nothing was broken" in result.stderr and "connection refused" in result.stderr
+    assert result.exit_code == 1
+    assert not cluster.calls
+    assert "nothing was broken" in result.stderr
+    assert "connection refused" in result.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

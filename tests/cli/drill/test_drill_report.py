@@ -105,7 +105,8 @@ def test_one_bad_run_fails_the_drill(changes: dict[str, Any], complaint: str) ->
     campaign = a_campaign(a_run(1), a_run(2, **changes), a_run(3))
     assert report.verdict(campaign) == 1
     (found,) = report.complaints(campaign)
-    assert found.startswith("node-kill run 2: ") and complaint in found
+    assert found.startswith("node-kill run 2: ")
+    assert complaint in found
 
 
 def test_a_drill_that_ended_early_fails() -> None:
@@ -149,16 +150,23 @@ def test_a_strip_shows_the_outage_and_the_events_in_their_places() -> None:
     bar = text[19 : text.index(" 2.00 s")]
     # 8 s in 60 cells: 2 s of writing, 2 s of outage, 4 s of writing.
     assert bar[:15] == "█" * 15
-    assert bar[15] == "↓" and bar.index("★") == 29 and bar.index("↑") == 37
+    assert bar[15] == "↓"
+    assert bar.index("★") == 29
+    assert bar.index("↑") == 37
     assert set(bar[16:29]) == {"░"}
     assert set(bar[30:]) == {"█", "↑"}
-    assert text.endswith("lost 0") and len(text) <= 100
+    assert text.endswith("lost 0")
+    assert len(text) <= 100
 
 
 def test_a_strip_can_do_without_unicode() -> None:
     text = strip(a_run(lost=None), 100, unicode=False).plain
-    assert text.isascii() and legend(unicode=False).isascii()
-    assert "!xxx" in text and "*" in text and "^" in text and text.endswith("lost ?")
+    assert text.isascii()
+    assert legend(unicode=False).isascii()
+    assert "!xxx" in text
+    assert "*" in text
+    assert "^" in text
+    assert text.endswith("lost ?")
 
 
 def test_a_strip_of_a_short_run_is_short_and_of_a_narrow_terminal_still_readable() -> None:
@@ -178,7 +186,8 @@ def test_the_svg_is_xml_and_shows_the_numbers() -> None:
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert "node-kill: outage p50 10.00 s, p95 19.00 s, max 20.00 s" in text
     assert "lost 0 of 24,000 acknowledged; recovered 20 of 20; 80 errors" in text
-    assert "double: outage p50 2.00 s" in text and "lost 5 of 1,200" in text
+    assert "double: outage p50 2.00 s" in text
+    assert "lost 5 of 1,200" in text
     assert "injection at 0.00 s: kill postgres-1" in text
     assert "promotion at 0.90 s: postgres-2" in text
     assert "seconds from the injection" in text
@@ -194,13 +203,15 @@ def test_the_svg_keeps_inside_its_edges() -> None:
             assert x + float(element.get("width", 0)) <= width
         assert 0 <= float(element.get("y", 0)) <= height
         for x1, y1 in re.findall(r"[ML]([\d.]+) ([\d.]+)", element.get("d", "")):
-            assert 0 <= float(x1) <= width and 0 <= float(y1) <= height
+            assert 0 <= float(x1) <= width
+            assert 0 <= float(y1) <= height
 
 
 def test_the_svg_escapes_what_it_is_told() -> None:
     marks = (Mark(MarkKind.INJECTION, 0.0, "kill <a> & b"),)
     _, text = svg_texts(a_campaign(a_run(marks=marks), stack="<x>&"))
-    assert "kill <a> & b" in text and "stack <x>&" in text
+    assert "kill <a> & b" in text
+    assert "stack <x>&" in text
 
 
 def test_the_svg_of_no_run_and_of_an_unread_run_is_still_a_picture() -> None:

@@ -93,8 +93,10 @@ def test_each_kind_breaks_and_undoes_what_it_says(
     (run,) = campaign.runs
     assert cluster.calls == broken_then_undone
     assert (run.failure, run.recovered, run.lost) == (None, True, 0)
-    assert run.acked > 0 and run.restored_after is not None
-    assert run.marks[0].kind is MarkKind.INJECTION and run.marks[0].at == 0.0
+    assert run.acked > 0
+    assert run.restored_after is not None
+    assert run.marks[0].kind is MarkKind.INJECTION
+    assert run.marks[0].at == 0.0
     assert verdict(campaign) == 0
     assert not database.exists, "the table is dropped at the end"
 
@@ -113,7 +115,8 @@ def test_the_outage_of_a_failover_is_measured_from_the_injection(
     assert -0.1 < run.outage.start < 0.1
     assert (run.primary_before, run.primary_after) == ("postgres-1", "postgres-2")
     (promotion,) = [mark for mark in run.marks if mark.kind is MarkKind.PROMOTION]
-    assert promotion.label == "postgres-2" and 0.13 < promotion.at < 0.6
+    assert promotion.label == "postgres-2"
+    assert 0.13 < promotion.at < 0.6
     assert sum(error.type == "OperationalError" for error in run.errors) == 1
 
 
@@ -149,7 +152,8 @@ def test_a_commit_acknowledged_without_a_standby_fails_the_drill(
     cluster.acknowledges_alone = True
     campaign = carry("standby-loss")
     (run,) = campaign.runs
-    assert run.lost == 0 and run.unreplicated
+    assert run.lost == 0
+    assert run.unreplicated
     assert verdict(campaign) == 1
 
 
@@ -166,11 +170,13 @@ def test_a_cluster_that_does_not_recover_ends_the_campaign_after_healing(
     campaign = carry("node-kill", runs=3, limit=0.4)
     (run,) = campaign.runs
     assert ("start", "postgres-1") in cluster.calls
-    assert not run.recovered and run.restored_after is None
+    assert not run.recovered
+    assert run.restored_after is None
     assert run.outage.seconds > 0.4, "the silence lasts until the drill gave up"
     assert run.failure is not None
     assert "healing failed: no such container" in run.failure
-    assert "not recovered within" in run.failure and "no commit is answered" in run.failure
+    assert "not recovered within" in run.failure
+    assert "no commit is answered" in run.failure
     assert campaign.ended_early == "node-kill run 1 failed"
     assert verdict(campaign) == 1
 
@@ -197,7 +203,8 @@ def test_what_was_broken_is_healed_when_the_fault_fails_half_way(
         ("start", "etcd-1"),
     ]
     (run,) = campaign.runs
-    assert run.recovered and run.lost == 0
+    assert run.recovered
+    assert run.lost == 0
     assert run.failure == "consensus-loss could not be made: the engine is gone"
     assert verdict(campaign) == 1
 
@@ -223,8 +230,10 @@ def test_an_interruption_heals_and_keeps_the_runs_before_it(
     campaign = carry("freeze", runs=5, stop=stop, notify=interrupt_the_second)
     assert time.monotonic() - began < 2
     assert [run.number for run in campaign.runs] == [1]
-    assert cluster.calls[-1][0] == "unpause" and not cluster.down
-    assert campaign.interrupted and campaign.ended_early
+    assert cluster.calls[-1][0] == "unpause"
+    assert not cluster.down
+    assert campaign.interrupted
+    assert campaign.ended_early
     assert verdict(campaign) == 130
     assert not database.exists
 
@@ -251,7 +260,8 @@ def test_a_keyboard_interrupt_out_of_the_blue_heals_too(carry: Carry, cluster: A
 def test_an_unhealthy_cluster_is_not_broken_further(carry: Carry, cluster: Any) -> None:
     cluster.down.add("postgres-3")
     campaign = carry("node-kill", limit=0.2)
-    assert not cluster.calls and not campaign.runs
+    assert not cluster.calls
+    assert not campaign.runs
     assert "postgres-3 standby unreachable" in str(campaign.ended_early)
     assert verdict(campaign) == 1
 
@@ -264,7 +274,8 @@ def test_a_cluster_that_takes_no_writes_is_not_broken_further(
 
     database.on_insert = refuse
     campaign = carry("node-kill", limit=0.2)
-    assert not cluster.calls and not campaign.runs
+    assert not cluster.calls
+    assert not campaign.runs
     assert "no more connections allowed" in str(campaign.ended_early)
 
 
@@ -275,7 +286,9 @@ def test_rows_that_cannot_be_read_back_are_not_called_safe(carry: Carry, databas
     database.on_select = refuse
     campaign = carry("switchover", runs=2)
     (run,) = campaign.runs
-    assert run.lost is None and run.unknown_found is None and run.acked > 0
+    assert run.lost is None
+    assert run.unknown_found is None
+    assert run.acked > 0
     assert "could not be read back: connection refused" in str(run.failure)
     assert verdict(campaign) == 1
 
@@ -309,7 +322,8 @@ def test_health_for_a_moment_is_no_recovery(carry: Carry, cluster: Any) -> None:
     cluster.kill_process = kill_process
     cluster.postgres_status = flattering
     (run,) = carry("process-kill").runs
-    assert run.restored_after is not None and run.restored_after > 0.08
+    assert run.restored_after is not None
+    assert run.restored_after > 0.08
     assert run.outage.seconds > 0.08
 
 
@@ -330,7 +344,8 @@ def test_health_that_flickers_is_no_recovery(carry: Carry, cluster: Any) -> None
 
     cluster.switchover, cluster.postgres_status = switchover, flickering
     (run,) = carry("switchover").runs
-    assert run.restored_after is not None and run.restored_after > 0.13
+    assert run.restored_after is not None
+    assert run.restored_after > 0.13
 
 
 def test_kinds_run_one_after_the_other(carry: Carry) -> None:

@@ -63,7 +63,8 @@ def test_an_error_leaves_the_outcome_unknown_and_a_number_is_never_used_twice(
     until(lambda: writer.acknowledged >= 20)
     journal = writer.stop()
     unknown = [s for s, o in enumerate(journal.clients[0].outcomes) if o == Outcome.UNKNOWN]
-    assert unknown and all(seq % 3 == 2 for seq in unknown)
+    assert unknown
+    assert all(seq % 3 == 2 for seq in unknown)
     assert sorted(seq for _, _, seq in database.rows) == [
         s for s, o in enumerate(journal.clients[0].outcomes) if o == Outcome.ACKNOWLEDGED
     ]

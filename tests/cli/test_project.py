@@ -1,0 +1,60 @@
+"""One change of a stack at a time, across processes."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.errors import OperationFailed, UserError
+from cli.project import Project
+
+ROOT = Path(__file__).resolve().parents[2]
+HOLDER = """
+import sys
+from pathlib import Path
+from cli.project import Project
+with Project(Path(sys.argv[1]), sys.argv[2]).lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def holder(root: Path, stack: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(root), stack],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_holder_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
+    with holder(tmp_path, "local") as process:
+        with (
+            pytest.raises(OperationFailed, match=rf"another command \(process {process.pid}\)"),
+            Project(tmp_path, "local").lock(),
+        ):
+            pytest.fail("it was let in")
+        with Project(tmp_path, "other").lock():
+            pass
+        process.communicate("")
+
+
+def test_a_holder_that_is_killed_gives_the_lock_back(tmp_path: Path) -> None:
+    with holder(tmp_path, "local") as process:
+        process.kill()
+        process.wait(10)
+    with Project(tmp_path, "local").lock():
+        assert stat.S_IMODE((tmp_path / ".selfmonitor" / "local").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("name", ["", "Local", "1st", "a_b", "a/b", "..", "a" * 32, "local\n"])
+def test_a_name_that_docker_could_not_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="is not a name"):
+        Project(tmp_path, name)

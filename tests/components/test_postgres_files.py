@@ -1,0 +1,478 @@
+"""The configuration files as members, job and routers receive them."""
+
+import configparser
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+MEMBERS = ("postgres-1", "postgres-2", "postgres-3")
+
+
+@pytest.fixture
+def patroni(local: Any) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(local.file("postgres-1", "patroni.yml"))
+    return found
+
+
+@pytest.fixture
+def dynamic(local: Any) -> dict[str, Any]:
+    """What the cluster is born with."""
+    found: dict[str, Any] = yaml.safe_load(local.file("postgres-1", "bootstrap.yml"))
+    return dict(found["bootstrap"]["dcs"])
+
+
+def with_postgres(run_program: Any, settings: dict[str, Any]) -> Any:
+    return run_program(configuration={"selfmonitor:postgres": json.dumps(settings)})
+
+
+# patroni.yml
+
+
+def test_a_commit_waits_for_a_standby_always(dynamic: dict[str, Any]) -> None:
+    assert dynamic["synchronous_mode"] == "quorum"
+    assert dynamic["synchronous_mode_strict"] is True
+    assert dynamic["synchronous_node_count"] == 1
+
+
+def test_a_primary_goes_on_without_the_consensus_store(dynamic: dict[str, Any]) -> None:
+    assert dynamic["failsafe_mode"] is True
+
+
+def test_a_crashed_primary_is_replaced_at_once_and_rejoins_by_rewinding(
+    patroni: dict[str, Any], dynamic: dict[str, Any]
+) -> None:
+    assert dynamic["primary_start_timeout"] == 0
+    assert dynamic["postgresql"]["use_pg_rewind"] is True
+    assert dynamic["postgresql"]["use_slots"] is True
+    assert dynamic["postgresql"]["parameters"]["wal_log_hints"] == "on"
+    assert "data-checksums" in patroni["bootstrap"]["initdb"]
+
+
+def test_failover_times_come_from_the_stack_file(run_program: Any) -> None:
+    found = with_postgres(
+        run_program,
+        {"failover": {"ttl_seconds": 41, "loop_wait_seconds": 5, "retry_timeout_seconds": 7}},
+    )
+    for text in (
+        found.file("postgres-1", "bootstrap.yml"),
+        found.file("provision-1", "provision.json"),
+    ):
+        content = yaml.safe_load(text)
+        dynamic = (
+            content["bootstrap"]["dcs"]
+            if "bootstrap" in content
+            else content["dynamic_configuration"]
+        )
+        assert (dynamic["ttl"], dynamic["loop_wait"], dynamic["retry_timeout"]) == (41, 5, 7)
+
+
+def test_what_the_cluster_is_born_with_is_what_the_job_keeps(
+    local: Any, dynamic: dict[str, Any]
+) -> None:
+    plan = json.loads(local.file("provision-1", "provision.json"))
+    assert plan["dynamic_configuration"] == dynamic
+
+
+def test_the_rest_interface_asks_everyone_for_a_certificate(patroni: dict[str, Any]) -> None:
+    rest = patroni["restapi"]
+    assert rest["verify_client"] == "required"
+    assert rest["cafile"]
+    assert rest["certfile"]
+    assert rest["keyfile"]
+
+
+def test_only_members_and_the_job_may_change_anything(patroni: dict[str, Any]) -> None:
+    assert patroni["restapi"]["allowlist"] == ["127.0.0.1", *MEMBERS, "provision-1"]
+
+
+def test_the_allowlist_grows_with_the_members(run_program: Any) -> None:
+    found = with_postgres(run_program, {"members": 5})
+    allowed = yaml.safe_load(found.file("postgres-5", "patroni.yml"))["restapi"]["allowlist"]
+    assert allowed == ["127.0.0.1", *(f"postgres-{n}" for n in range(1, 6)), "provision-1"]
+
+
+def test_every_name_a_member_looks_up_resolves_without_asking_anybody(
+    local: Any, patroni: dict[str, Any]
+) -> None:
+    hosts = {each["host"] for each in local.named("Container", "postgres-1").inputs["hosts"]}
+    consensus = {each.partition(":")[0] for each in patroni["etcd3"]["hosts"]}
+    assert consensus == {"etcd-1", "etcd-2", "etcd-3"}
+    assert consensus | set(patroni["restapi"]["allowlist"]) - {"127.0.0.1"} <= hosts
+
+
+def test_patroni_speaks_to_the_consensus_store_with_its_own_certificate(
+    patroni: dict[str, Any],
+) -> None:
+    assert patroni["etcd3"]["protocol"] == "https"
+    assert patroni["etcd3"]["cacert"] == "/etc/selfmonitor/consensus-ca.crt"
+    assert patroni["etcd3"]["cert"] == "/etc/selfmonitor/consensus-tls.crt"
+    assert patroni["etcd3"]["key"] == "/etc/selfmonitor/consensus-tls.key"
+
+
+def test_replication_and_rewind_verify_the_primarys_name(patroni: dict[str, Any]) -> None:
+    for role in ("replication", "rewind"):
+        assert patroni["postgresql"]["authentication"][role]["sslmode"] == "verify-full"
+
+
+def first_match(rules: list[str], kind: str, database: str, user: str) -> str:
+    """The rule PostgreSQL would apply to a connection from the network."""
+    for rule in rules:
+        connection, databases, users, *rest = rule.split()
+        if (
+            connection in ("host", kind)
+            and (databases == database or (databases == "all" and database != "replication"))
+            and (users == "all" or user in users.split(","))
+        ):
+            return " ".join(rest)
+    return "reject"
+
+
+@pytest.mark.parametrize(
+    ("database", "user"),
+    [
+        ("db_user_profile", "user"),
+        ("postgres", "postgres"),
+        ("replication", "replicator"),
+        ("postgres", "rewind"),
+        ("postgres", "pgbouncer"),
+        ("postgres", "monitor"),
+    ],
+)
+def test_everyone_needs_tls_a_certificate_and_a_password(
+    patroni: dict[str, Any], database: str, user: str
+) -> None:
+    rules = patroni["postgresql"]["pg_hba"]
+    assert first_match(rules, "hostnossl", database, user).endswith("reject")
+    allowed = first_match(rules, "hostssl", database, user)
+    assert "scram-sha-256" in allowed
+    assert "clientcert=verify-" in allowed
+
+
+def test_the_superuser_comes_in_only_with_a_certificate_in_its_own_name(
+    patroni: dict[str, Any],
+) -> None:
+    rules = patroni["postgresql"]["pg_hba"]
+    assert "clientcert=verify-full" in first_match(rules, "hostssl", "postgres", "postgres")
+
+
+@pytest.mark.parametrize(
+    ("database", "user"),
+    [
+        ("db_user_profile", "replicator"),
+        ("db_user_profile", "rewind"),
+        ("db_user_profile", "pgbouncer"),
+        ("replication", "user"),
+        ("replication", "postgres"),
+        ("replication", "rewind"),
+    ],
+)
+def test_a_role_of_the_cluster_comes_in_only_where_its_work_is(
+    patroni: dict[str, Any], database: str, user: str
+) -> None:
+    rules = patroni["postgresql"]["pg_hba"]
+    assert first_match(rules, "hostssl", database, user).endswith("reject")
+
+
+def test_no_rule_trusts_anybody_or_takes_a_weaker_password(patroni: dict[str, Any]) -> None:
+    methods = {
+        rule.split()[3 if rule.startswith("local") else 4]
+        for rule in patroni["postgresql"]["pg_hba"]
+    }
+    assert methods == {"peer", "scram-sha-256", "reject"}
+
+
+def test_parameters_of_the_stack_file_reach_the_server_as_they_are(run_program: Any) -> None:
+    given = {
+        "work_mem": "8MB",
+        "log_min_duration_statement": 250,
+        "random_page_cost": 1.1,
+        "jit": False,
+        "application_name": 'it\'s "quoted": #1 {{ x }}',
+    }
+    found = with_postgres(run_program, {"parameters": given})
+    parameters = yaml.safe_load(found.file("postgres-1", "patroni.yml"))["postgresql"]["parameters"]
+    assert {key: parameters[key] for key in given} == given
+
+
+def test_statistics_and_auditing_are_loaded(patroni: dict[str, Any]) -> None:
+    parameters = patroni["postgresql"]["parameters"]
+    assert parameters["shared_preload_libraries"] == "pg_stat_statements,pgaudit"
+    assert parameters["password_encryption"] == "scram-sha-256"
+    assert parameters["ssl"] == "on"
+
+
+def test_settings_every_member_keeps_in_common_replace_no_running_one(
+    local: Any, run_program: Any
+) -> None:
+    """Patroni takes them up by itself; the job restarts whom it must, one after the other."""
+    changed = with_postgres(run_program, {"max_connections": 300})
+    for member in MEMBERS:
+        before, after = (
+            {
+                pair["label"]: pair["value"]
+                for pair in each.named("Container", member).inputs["labels"]
+            }
+            for each in (local, changed)
+        )
+        assert before == after
+    assert '"max_connections": 300' in changed.file("postgres-1", "bootstrap.yml")
+
+
+def test_members_differ_in_nothing_but_their_name(local: Any) -> None:
+    files = [local.file(member, "patroni.yml") for member in MEMBERS]
+    assert len(set(files)) == 1
+    for member in MEMBERS:
+        assert f"PATRONI_NAME={member}" in local.named("Container", member).inputs["envs"]
+
+
+def test_passwords_reach_patroni_in_a_file_of_their_own(local: Any) -> None:
+    passwords = yaml.safe_load(local.file("postgres-2", "passwords.yml"))
+    assert passwords["postgresql"]["authentication"] == {
+        role: {"password": local.values[f"postgres-password-{name}"]["result"]}
+        for role, name in (
+            ("superuser", "postgres"),
+            ("replication", "replicator"),
+            ("rewind", "rewind"),
+        )
+    }
+
+
+def test_a_password_of_any_characters_survives_the_file(run_program: Any) -> None:
+    nasty = "a'b\"c\\d:e #f{{g}}\u00e9"
+
+    def values(token: str, name: str, inputs: Any) -> dict[str, Any]:
+        from standalone.values import MAKERS
+
+        return {"result": nasty} if "password" in name else MAKERS[token][1](inputs)
+
+    found = run_program(values=values)
+    passwords = yaml.safe_load(found.file("postgres-1", "passwords.yml"))
+    assert passwords["postgresql"]["authentication"]["superuser"]["password"] == nasty
+    assert json.loads(found.file("provision-1", "passwords.json"))["user"] == nasty
+
+
+# provision.json
+
+
+def test_the_job_learns_databases_and_the_passwords_of_its_roles_only(local: Any) -> None:
+    plan = json.loads(local.file("provision-1", "provision.json"))
+    assert plan["databases"] == [{"name": "db_user_profile", "owner": "user", "extensions": []}]
+    assert plan["members"] == list(MEMBERS)
+    passwords = json.loads(local.file("provision-1", "passwords.json"))
+    assert passwords.keys() == {"postgres", "pgbouncer", "monitor", "user"}
+
+
+def test_several_databases_of_one_owner_make_one_role(run_program: Any) -> None:
+    databases = [
+        {"name": "shop", "owner": "seller", "extensions": ["pg_trgm"]},
+        {"name": "stock", "owner": "seller"},
+        {"name": "ledger", "owner": "clerk"},
+    ]
+    found = with_postgres(run_program, {"databases": databases})
+    assert found.outputs["postgres_passwords"].keys() == {"clerk", "seller"}
+    plan = json.loads(found.file("provision-1", "provision.json"))
+    assert plan["databases"] == [{"extensions": [], **each} for each in databases]
+
+
+# haproxy.cfg
+
+
+def section(text: str, name: str) -> list[str]:
+    """The lines of one section of a haproxy.cfg, stripped."""
+    lines = re.split(r"^(?=\S)", text, flags=re.MULTILINE)
+    (found,) = [each for each in lines if each.split("\n", 1)[0] == name]
+    return [line.strip() for line in found.splitlines()[1:] if line.strip()]
+
+
+@pytest.mark.parametrize("backend", ["primary", "replicas"])
+@pytest.mark.parametrize("count", [3, 5])
+def test_each_backend_has_every_member_verified_by_name(
+    run_program: Any, backend: str, count: int
+) -> None:
+    found = with_postgres(run_program, {"members": count})
+    servers = [
+        line
+        for line in section(found.file("router-1", "haproxy.cfg"), f"backend {backend}")
+        if line.startswith("server ")
+    ]
+    assert servers == [
+        f"server postgres-{n} postgres-{n}:5432 verifyhost postgres-{n}"
+        for n in range(1, count + 1)
+    ]
+
+
+def test_members_are_asked_over_verified_tls_with_a_certificate(local: Any) -> None:
+    (line,) = [
+        each
+        for each in section(local.file("router-1", "haproxy.cfg"), "defaults")
+        if each.startswith("default-server")
+    ]
+    words = line.split()
+    for option, value in (
+        ("port", "8008"),
+        ("verify", "required"),
+        ("ca-file", "/etc/selfmonitor/ca.crt"),
+        ("crt", "/etc/selfmonitor/tls.pem"),
+        ("on-marked-down", "shutdown-sessions"),
+    ):
+        assert words[words.index(option) + 1] == value
+    assert "check-ssl" in words
+
+
+def test_the_primary_is_who_says_so_and_reads_go_where_lag_is_small(local: Any) -> None:
+    text = local.file("router-1", "haproxy.cfg")
+    assert any("uri /primary " in line for line in section(text, "backend primary"))
+    assert any("uri /replica?lag=16MB " in line for line in section(text, "backend replicas"))
+
+
+def test_haproxy_listens_inside_its_container_only(local: Any) -> None:
+    binds = re.findall(r"^\s+bind (\S+)$", local.file("router-1", "haproxy.cfg"), re.MULTILINE)
+    assert sorted(binds) == ["127.0.0.1:6000", "127.0.0.1:6001", "127.0.0.1:6002"]
+
+
+def test_haproxy_holds_both_pools_of_every_client(run_program: Any) -> None:
+    found = with_postgres(run_program, {"routers": {"max_client_connections": 300}})
+    assert "maxconn 700" in section(found.file("router-1", "haproxy.cfg"), "global")
+
+
+def test_haproxys_certificate_file_holds_certificate_and_key(local: Any) -> None:
+    pem = local.file("router-1", "tls.pem")
+    assert pem == local.file("router-1", "tls.crt") + local.file("router-1", "tls.key")
+
+
+# pgbouncer.ini
+
+
+def pgbouncer(recording: Any, purpose: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), strict=True)
+    parser.read_string(recording.file("router-1", f"pgbouncer-{purpose}.ini"))
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("purpose", "listens", "asks"), [("read-write", "5432", "6000"), ("read-only", "5433", "6001")]
+)
+def test_each_pool_listens_on_its_port_and_asks_its_backend(
+    local: Any, purpose: str, listens: str, asks: str
+) -> None:
+    found = pgbouncer(local, purpose)
+    assert found["pgbouncer"]["listen_port"] == listens
+    assert found["databases"]["*"] == f"host=postgres port={asks}"
+
+
+@pytest.mark.parametrize("purpose", ["read-write", "read-only"])
+def test_both_sides_of_each_pool_speak_tls_and_the_server_is_verified(
+    local: Any, purpose: str
+) -> None:
+    found = pgbouncer(local, purpose)["pgbouncer"]
+    assert found["client_tls_sslmode"] == "require"
+    assert found["server_tls_sslmode"] == "verify-full"
+    for side in ("client", "server"):
+        assert found[f"{side}_tls_cert_file"] == "/etc/selfmonitor/tls.crt"
+        assert found[f"{side}_tls_key_file"] == "/etc/selfmonitor/tls.key"
+        assert found[f"{side}_tls_ca_file"] == "/etc/selfmonitor/ca.crt"
+        assert found[f"{side}_tls_protocols"] == "secure"
+    assert found["auth_type"] == "hba"
+    assert found["auth_hba_file"] == "/etc/selfmonitor/pgbouncer-hba.conf"
+    assert found["pool_mode"] == "transaction"
+
+
+@pytest.mark.parametrize("role", ["postgres", "replicator", "rewind", "pgbouncer"])
+def test_no_role_of_the_cluster_itself_comes_in_through_a_router(local: Any, role: str) -> None:
+    rules = rules_of_the_routers(local)
+    assert first_match(rules, "hostssl", "db_user_profile", role).endswith("reject")
+    assert first_match(rules, "hostssl", "postgres", role).endswith("reject")
+
+
+def test_an_application_comes_in_through_a_router_over_tls_with_its_password(local: Any) -> None:
+    rules = rules_of_the_routers(local)
+    assert first_match(rules, "hostssl", "db_user_profile", "user") == "all scram-sha-256"
+    assert first_match(rules, "hostnossl", "db_user_profile", "user") == "reject"
+
+
+def rules_of_the_routers(recording: Any) -> list[str]:
+    lines = recording.file("router-1", "pgbouncer-hba.conf").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def test_only_the_pool_for_writing_checks_that_it_reached_a_primary(local: Any) -> None:
+    assert "pg_is_in_recovery" in pgbouncer(local, "read-write")["pgbouncer"]["server_check_query"]
+    assert "server_check_query" not in pgbouncer(local, "read-only")["pgbouncer"]
+
+
+def test_pool_sizes_come_from_the_stack_file(run_program: Any) -> None:
+    found = with_postgres(run_program, {"routers": {"pool_size": 7, "max_client_connections": 77}})
+    for purpose in ("read-write", "read-only"):
+        section = pgbouncer(found, purpose)["pgbouncer"]
+        assert (section["default_pool_size"], section["max_client_conn"]) == ("7", "77")
+
+
+def test_a_router_knows_the_password_of_its_own_role_only(local: Any) -> None:
+    own = local.values["postgres-password-pgbouncer"]["result"]
+    assert local.file("router-1", "userlist.txt") == f'"pgbouncer" "{own}"\n'
+    others = [
+        made["result"]
+        for name, made in local.values.items()
+        if "result" in made and name != "postgres-password-pgbouncer"
+    ]
+    uploads = local.named("Container", "router-1-files").inputs["uploads"]
+    for upload in uploads:
+        assert not [other for other in others if other in upload["content"]], upload["file"]
+
+
+def test_inside_a_router_the_clusters_name_means_haproxy(local: Any) -> None:
+    hosts = {e["host"]: e["ip"] for e in local.named("Container", "router-1").inputs["hosts"]}
+    assert hosts["postgres"] == "127.0.0.1"
+
+
+# etcd
+
+
+def environment(recording: Any, member: str) -> dict[str, str]:
+    envs = recording.named("Container", member).inputs["envs"]
+    return dict(each.split("=", 1) for each in envs)
+
+
+def test_the_consensus_store_asks_clients_and_peers_for_certificates(local: Any) -> None:
+    found = environment(local, "etcd-2")
+    assert found["ETCD_CLIENT_CERT_AUTH"] == found["ETCD_PEER_CLIENT_CERT_AUTH"] == "true"
+    assert found["ETCD_PEER_CERT_ALLOWED_HOSTNAME"] == "consensus-peer"
+    assert found["ETCD_LISTEN_CLIENT_URLS"].startswith("https://")
+    assert found["ETCD_LISTEN_PEER_URLS"].startswith("https://")
+    for side in ("", "PEER_"):
+        assert found[f"ETCD_{side}TRUSTED_CA_FILE"] == "/etc/selfmonitor/ca.crt"
+        assert found[f"ETCD_{side}CERT_FILE"] == "/etc/selfmonitor/tls.crt"
+        assert found[f"ETCD_{side}KEY_FILE"] == "/etc/selfmonitor/tls.key"
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_every_consensus_member_knows_all_and_itself(run_program: Any, count: int) -> None:
+    found = with_postgres(run_program, {"consensus_members": count})
+    names = [f"etcd-{n}" for n in range(1, count + 1)]
+    for name in names:
+        own = environment(found, name)
+        assert own["ETCD_INITIAL_CLUSTER"] == ",".join(f"{n}=https://{n}:2380" for n in names)
+        assert own["ETCD_NAME"] == name
+        assert own["ETCD_ADVERTISE_CLIENT_URLS"] == f"https://{name}:2379"
+
+
+# Readiness
+
+
+def test_every_server_says_what_it_waits_for(local: Any) -> None:
+    for each in local.servers:
+        labels = {pair["label"]: pair["value"] for pair in each.inputs["labels"]}
+        if each.name == "provision-1":
+            assert not each.inputs.get("healthcheck")
+        else:
+            assert each.inputs["healthcheck"]["tests"][0] == "CMD"
+            assert each.inputs["wait"] is True
+            assert len(labels["io.selfmonitor.waits-for"]) > 10
+
+
+def test_the_routers_probe_looks_for_the_ports_pgbouncer_listens_on(local: Any) -> None:
+    probe = local.named("Container", "router-1").inputs["healthcheck"]["tests"][-1]
+    assert sorted(int(port, 16) for port in re.findall(r"':([0-9A-F]{4}) ", probe)) == [5432, 5433]

@@ -1,0 +1,118 @@
+"""The parts of provision that decide without a server."""
+
+import base64
+import hashlib
+import hmac
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "images" / "postgres" / "provision"
+
+
+@pytest.fixture(scope="module")
+def provision() -> Iterator[Any]:
+    """The script as a module. psycopg2 is in the image, not here, and none of this needs it."""
+    stubs = {name: ModuleType(name) for name in ("psycopg2", "psycopg2.sql", "psycopg2.extensions")}
+    stubs["psycopg2"].sql = stubs["psycopg2.sql"]  # type: ignore[attr-defined]
+    stubs["psycopg2.extensions"].encrypt_password = None  # type: ignore[attr-defined]
+    before = {name: sys.modules.get(name) for name in stubs}
+    loader = importlib.machinery.SourceFileLoader("provision_under_test", str(SCRIPT))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    sys.modules.update(stubs)
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = bytecode
+        for name, found in before.items():
+            if found is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = found
+    return module
+
+
+def verifier(password: str, salt: bytes, iterations: int) -> str:
+    """As PostgreSQL stores it: SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    client = hmac.new(salted, b"Client Key", hashlib.sha256).digest()
+    keys = (
+        hashlib.sha256(client).digest(),
+        hmac.new(salted, b"Server Key", hashlib.sha256).digest(),
+    )
+    texts = [base64.b64encode(part).decode() for part in (salt, *keys)]
+    return f"SCRAM-SHA-256${iterations}:{texts[0]}${texts[1]}:{texts[2]}"
+
+
+def test_the_example_of_rfc_7677_matches(provision: Any) -> None:
+    """Its ClientProof, undone with the stored key, must give back the stored key's own source."""
+    salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
+    stored = verifier("pencil", salt, 4096)
+    assert provision.matches(stored, "pencil")
+    # The RFC's exchange, which proves the verifier built here is the real one.
+    message = (
+        b"n=user,r=rOprNGfwEbeRWgbNEkqO,"
+        b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,"
+        b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    )
+    stored_key = base64.b64decode(stored.split("$")[2].split(":")[0])
+    signature = hmac.new(stored_key, message, hashlib.sha256).digest()
+    proof = base64.b64decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+    client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
+    assert hashlib.sha256(client_key).digest() == stored_key
+
+
+@pytest.mark.parametrize("password", ["a", "x" * 200, "päss wörd", "$:=,", "pencil "])
+def test_a_password_matches_its_own_verifier_and_no_other(provision: Any, password: str) -> None:
+    stored = verifier(password, b"0123456789abcdef", 4096)
+    assert provision.matches(stored, password)
+    assert not provision.matches(stored, password + "x")
+    assert not provision.matches(verifier("pencil", b"0123456789abcdef", 4096), password)
+
+
+def test_salt_and_iterations_are_the_verifiers_own(provision: Any) -> None:
+    assert provision.matches(verifier("pencil", b"other salt", 1234), "pencil")
+
+
+@pytest.mark.parametrize("stored", [None, "", "md5" + "0" * 32, "pencil"])
+def test_what_is_no_scram_verifier_matches_nothing(provision: Any, stored: str | None) -> None:
+    assert not provision.matches(stored, "pencil")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "actual", "changes"),
+    [
+        ({}, {"a": 1}, {}),
+        ({"a": 1}, {"a": 1, "b": 2}, {}),
+        ({"a": 1}, {}, {"a": 1}),
+        ({"a": 1}, {"a": 2}, {"a": 1}),
+        ({"p": {"a": 1, "b": 2}}, {"p": {"a": 1, "b": 3, "c": 4}}, {"p": {"b": 2}}),
+        ({"p": {"q": {"a": 1}}}, {"p": {"q": {"a": 1}}}, {}),
+        ({"p": {"a": 1}}, {"p": "text"}, {"p": {"a": 1}}),
+        ({"p": {"a": 1}}, {}, {"p": {"a": 1}}),
+        ({"a": False}, {"a": None}, {"a": False}),
+        ({"a": 0}, {}, {"a": 0}),
+    ],
+)
+def test_only_what_is_not_already_so_is_changed(
+    provision: Any, wanted: dict[str, Any], actual: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    assert provision.difference(wanted, actual) == changes
+
+
+def test_a_setting_that_is_given_as_another_type_is_a_difference(provision: Any) -> None:
+    assert provision.difference({"a": "on"}, {"a": True}) == {"a": "on"}
+
+
+def test_nobody_becomes_a_role_of_the_cluster_through_the_routers(provision: Any) -> None:
+    for condition in ("NOT rolsuper", "NOT rolreplication", "NOT IN ('pgbouncer', 'rewind')"):
+        assert condition in provision.USER_LOOKUP

@@ -1,0 +1,241 @@
+"""supervise, with real processes."""
+
+import importlib.machinery
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "images" / "base" / "supervise"
+PATIENCE = 10.0
+
+# Runs the script's own main with short intervals, in a process of its own.
+RUNNER = """
+import importlib.machinery, importlib.util, sys
+loader = importlib.machinery.SourceFileLoader("supervise", {script!r})
+module = importlib.util.module_from_spec(importlib.util.spec_from_loader("supervise", loader))
+sys.dont_write_bytecode = True
+loader.exec_module(module)
+module.WATCH_INTERVAL_SECONDS = {interval}
+module.STOP_SECONDS = {stop}
+sys.exit(module.main({configuration!r}))
+"""
+
+SERVES = (
+    "trap 'echo term >> {0}; exit 0' TERM; trap 'echo hup >> {0}' HUP; "
+    "echo up >> {0}; while :; do sleep 0.02; done"
+)
+STUBBORN = "trap '' TERM; echo up >> {0}; while :; do sleep 0.02; done"
+ENDS = "echo up >> {0}; sleep 0.1; exit {1}"
+
+
+class Supervised:
+    """A supervisor under test; each process writes what happens to it into a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.watched = folder / "watched"
+        self.watched.mkdir()
+        self.processes: list[dict[str, Any]] = []
+        self.running: subprocess.Popen[str] | None = None
+
+    def add(self, name: str, text: str, *more: Any, reload_signal: str | None = "SIGHUP") -> None:
+        log = self.folder / f"{name}.log"
+        log.touch()
+        process = {"name": name, "command": ["/bin/sh", "-c", text.format(log, *more)]}
+        self.processes.append(process | ({"reload_signal": reload_signal} if reload_signal else {}))
+
+    def start(self, *, interval: float = 0.05, stop: float = 5.0) -> None:
+        configuration = self.folder / "processes.json"
+        configuration.write_text(
+            json.dumps({"watch": str(self.watched), "processes": self.processes})
+        )
+        text = RUNNER.format(
+            script=str(SCRIPT), interval=interval, stop=stop, configuration=str(configuration)
+        )
+        self.running = subprocess.Popen(
+            [sys.executable, "-c", text], stderr=subprocess.PIPE, text=True
+        )
+
+    def log(self, name: str) -> list[str]:
+        return (self.folder / f"{name}.log").read_text().split()
+
+    def wait_for(self, name: str, word: str, times: int = 1) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self.log(name).count(word) < times:
+            assert time.monotonic() < deadline, f"{name} never said {word}"
+            time.sleep(0.01)
+
+    def finish(self) -> tuple[int, str]:
+        """Exit status and what it said."""
+        assert self.running is not None
+        _, said = self.running.communicate(timeout=PATIENCE)
+        return self.running.returncode, said
+
+    def end(self, number: int) -> tuple[int, str]:
+        assert self.running is not None
+        self.running.send_signal(number)
+        return self.finish()
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[Supervised]:
+    found = Supervised(tmp_path)
+    yield found
+    if found.running is not None and found.running.poll() is None:
+        found.running.terminate()
+        found.running.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_stops_all_and_ends_well(supervised: Supervised, number: int) -> None:
+    for name in ("one", "two"):
+        supervised.add(name, SERVES)
+    supervised.start()
+    for name in ("one", "two"):
+        supervised.wait_for(name, "up")
+    status, _ = supervised.end(number)
+    assert status == 0
+    assert supervised.log("one") == supervised.log("two") == ["up", "term"]
+
+
+@pytest.mark.parametrize(("code", "status"), [(3, 3), (0, 1)])
+def test_when_one_ends_the_others_are_stopped_and_it_fails(
+    supervised: Supervised, code: int, status: int
+) -> None:
+    supervised.add("stays", SERVES)
+    supervised.add("ends", ENDS, code)
+    supervised.start()
+    supervised.wait_for("stays", "up")
+    found, said = supervised.finish()
+    assert found == status
+    assert f"supervise: ends ended with status {code}" in said
+    assert supervised.log("stays")[-1] == "term"
+
+
+def test_a_process_that_was_killed_counts_as_a_shell_would(supervised: Supervised) -> None:
+    supervised.add("killed", "kill -9 $$")
+    supervised.start()
+    status, said = supervised.finish()
+    assert status == 137
+    assert "killed ended with status 137" in said
+
+
+def test_a_program_that_is_not_there_is_named(supervised: Supervised) -> None:
+    supervised.processes.append({"name": "ghost", "command": ["/no/such/program"]})
+    supervised.start()
+    status, said = supervised.finish()
+    assert status == 127
+    assert "cannot run /no/such/program" in said
+
+
+def test_one_that_does_not_stop_is_killed_and_named(supervised: Supervised) -> None:
+    supervised.add("stubborn", STUBBORN)
+    supervised.start(stop=0.3)
+    supervised.wait_for("stubborn", "up")
+    status, said = supervised.end(signal.SIGTERM)
+    assert status == 0
+    assert "stubborn did not stop within" in said
+
+
+def test_a_changed_file_reloads_those_that_can_and_names_the_file(supervised: Supervised) -> None:
+    (supervised.watched / "tls.crt").write_text("old")
+    supervised.add("reloads", SERVES)
+    supervised.add("does-not", SERVES, reload_signal=None)
+    supervised.start()
+    supervised.wait_for("reloads", "up")
+    supervised.wait_for("does-not", "up")
+    (supervised.watched / "tls.crt").write_text("newer")
+    supervised.wait_for("reloads", "hup")
+    _, said = supervised.end(signal.SIGTERM)
+    assert "tls.crt changed: reloading reloads" in said
+    assert supervised.log("reloads").count("hup") == 1
+    assert "hup" not in supervised.log("does-not")
+
+
+def test_orphans_that_processes_leave_do_not_end_it(supervised: Supervised) -> None:
+    supervised.add("parent", "(sleep 0.05; exit 7) & " + SERVES)
+    (supervised.watched / "a").touch()
+    supervised.start()
+    supervised.wait_for("parent", "up")
+    time.sleep(0.2)
+    (supervised.watched / "a").write_text("still at work")
+    supervised.wait_for("parent", "hup")
+    status, _ = supervised.end(signal.SIGTERM)
+    assert status == 0
+
+
+# When a change has come to rest.
+
+
+@pytest.fixture(scope="module")
+def module() -> Any:
+    loader = importlib.machinery.SourceFileLoader("supervise_under_test", str(SCRIPT))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    found = importlib.util.module_from_spec(spec)
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        loader.exec_module(found)
+    finally:
+        sys.dont_write_bytecode = before
+    return found
+
+
+def replace(path: Path, text: str) -> None:
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text)
+    os.replace(new, path)
+
+
+def remove(path: Path, text: str) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("change", [replace, remove, Path.write_text])
+def test_a_change_is_told_once_when_two_looks_agree(
+    module: Any, tmp_path: Path, change: Callable[[Path, str], Any]
+) -> None:
+    for name in ("tls.crt", "tls.key"):
+        (tmp_path / name).write_text("old")
+    watch = module.Watch(str(tmp_path))
+    assert watch.settled_change() == []
+    change(tmp_path / "tls.crt", "newer")
+    assert watch.settled_change() == []
+    assert watch.settled_change() == ["tls.crt"]
+    assert watch.settled_change() == []
+
+
+def test_a_certificate_and_its_key_are_told_together(module: Any, tmp_path: Path) -> None:
+    watch = module.Watch(str(tmp_path))
+    replace(tmp_path / "tls.crt", "new")
+    assert watch.settled_change() == []
+    replace(tmp_path / "tls.key", "new")
+    assert watch.settled_change() == []
+    assert watch.settled_change() == ["tls.crt", "tls.key"]
+
+
+def test_a_file_that_is_being_written_is_no_change_yet(module: Any, tmp_path: Path) -> None:
+    watch = module.Watch(str(tmp_path))
+    (tmp_path / ".tls.crt.new").write_text("half")
+    assert [watch.settled_change() for _ in range(3)] == [[], [], []]
+
+
+@pytest.mark.parametrize("image", ["postgres", "router"])
+def test_every_images_processes_are_what_the_supervisor_reads(image: str) -> None:
+    path = SCRIPT.parents[1] / image / "processes.json"
+    configuration = json.loads(path.read_text())
+    assert configuration["watch"] == "/etc/selfmonitor"
+    assert configuration["processes"]
+    for process in configuration["processes"]:
+        assert process["name"]
+        assert process["command"][0].startswith("/")
+        assert isinstance(getattr(signal, process["reload_signal"]), signal.Signals)

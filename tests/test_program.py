@@ -1,0 +1,552 @@
+"""The program as the engine runs it: what it registers, and what it keeps to itself."""
+
+import ast
+import json
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_docker
+import pulumi_random
+import pulumi_tls
+import pytest
+from pulumi import _types
+
+ROOT = Path(__file__).resolve().parents[1]
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+SDKS = {"docker": pulumi_docker, "random": pulumi_random, "tls": pulumi_tls}
+
+
+def by_urn(recording: Any) -> dict[str, Any]:
+    return {each.urn: each for each in recording.requests}
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text anywhere in a value, secrets included."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield str(key)
+            yield from texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from texts(each)
+    elif isinstance(value, str):
+        yield value
+
+
+def open_texts(value: Any) -> Iterator[str]:
+    """Every text anywhere in a raw value that is not marked as a secret."""
+    if isinstance(value, Mapping):
+        if SIGNATURE in value:
+            return
+        for key, each in value.items():
+            yield str(key)
+            yield from open_texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from open_texts(each)
+    elif isinstance(value, str):
+        yield value
+
+
+def generated_secrets(recording: Any) -> list[str]:
+    found = [
+        made[key].strip()
+        for made in recording.values.values()
+        for key in ("result", "privateKeyPem")
+        if key in made
+    ]
+    assert len(found) == 13, "six passwords and seven keys"
+    return found
+
+
+# What runs, and how it is confined.
+
+
+def test_the_default_stack_is_three_members_three_voters_two_routers_and_a_job(local: Any) -> None:
+    assert sorted(each.name for each in local.servers) == [
+        *(f"etcd-{n}" for n in (1, 2, 3)),
+        *(f"postgres-{n}" for n in (1, 2, 3)),
+        "provision-1",
+        "router-1",
+        "router-2",
+    ]
+
+
+def test_every_container_has_one_that_delivers_its_files(local: Any) -> None:
+    assert {each.name for each in local.deliverers} == {
+        f"{each.name}-files" for each in local.servers
+    }
+
+
+def test_no_container_runs_as_root(local: Any) -> None:
+    containers = local.of("Container")
+    assert containers
+    assert {each.inputs["user"] for each in containers} == {"10001:10001"}
+
+
+def test_every_container_drops_all_capabilities_and_gains_no_privileges(local: Any) -> None:
+    for each in local.of("Container"):
+        assert each.inputs["capabilities"] == {"drops": ["ALL"]}, each.name
+        assert each.inputs["securityOpts"] == ["no-new-privileges:true"], each.name
+        assert not each.inputs.get("privileged"), each.name
+
+
+def test_every_server_is_read_only_and_what_it_may_write_is_not_executable(local: Any) -> None:
+    for each in local.servers:
+        assert each.inputs["readOnly"] is True, each.name
+        for path, options in each.inputs["tmpfs"].items() if "tmpfs" in each.inputs else ():
+            assert {"noexec", "nosuid", "nodev"} <= set(options.split(",")), (each.name, path)
+            assert "size=" in options
+
+
+def test_what_delivers_files_has_no_network_and_runs_once(local: Any) -> None:
+    for each in local.deliverers:
+        assert each.inputs["networkMode"] == "none"
+        assert not each.inputs.get("networksAdvanced")
+        assert not each.inputs.get("ports")
+        assert each.inputs["mustRun"] is False
+        assert each.inputs["restart"] == "no"
+
+
+def test_every_container_has_a_memory_limit(local: Any) -> None:
+    for each in local.of("Container"):
+        assert 32 <= each.inputs["memory"] <= 1024, each.name
+        assert each.inputs["memorySwap"] == each.inputs["memory"], "no swap beyond the limit"
+
+
+def test_every_containers_log_is_bounded(local: Any) -> None:
+    for each in local.of("Container"):
+        assert each.inputs["logDriver"] == "json-file"
+        assert each.inputs["logOpts"] == {"max-size": "10m", "max-file": "3"}, each.name
+
+
+def test_only_routers_publish_ports_and_only_on_the_bind_address(local: Any) -> None:
+    published = {each.name: each.inputs.get("ports") or [] for each in local.of("Container")}
+    assert {name for name, ports in published.items() if ports} == {"router-1", "router-2"}
+    assert {p["ip"] for ports in published.values() for p in ports} == {"127.0.0.1"}
+    assert [[p["external"] for p in published[f"router-{n}"]] for n in (1, 2)] == [
+        [5432, 5433],
+        [5442, 5443],
+    ]
+
+
+def test_the_bind_address_of_the_stack_file_is_the_one_ports_are_published_on(
+    run_program: Callable[..., Any],
+) -> None:
+    found = run_program(configuration={"selfmonitor:bind_address": "192.168.7.9"})
+    ports = [p for each in found.servers for p in each.inputs.get("ports") or ()]
+    assert {p["ip"] for p in ports} == {"192.168.7.9"}
+    assert {e["host"] for e in found.outputs["postgres_endpoints"]["read_write"]} == {"192.168.7.9"}
+
+
+def test_the_data_network_is_internal_and_only_the_access_network_is_not(local: Any) -> None:
+    networks = {each.inputs["name"]: each.inputs["internal"] for each in local.of("Network")}
+    assert networks == {"selfmonitor-local-data": True, "selfmonitor-local-access": False}
+
+
+def test_only_routers_are_on_the_access_network(local: Any) -> None:
+    on = {
+        each.name
+        for each in local.of("Container")
+        for network in each.inputs.get("networksAdvanced") or ()
+        if network["name"] == "selfmonitor-local-access"
+    }
+    assert on == {"router-1", "router-2"}
+
+
+def test_every_address_is_handed_out_once(local: Any) -> None:
+    addresses = [
+        network["ipv4Address"]
+        for each in local.of("Container")
+        for network in each.inputs.get("networksAdvanced") or ()
+    ]
+    assert len(addresses) == len(set(addresses)) == 11
+
+
+def test_a_server_mounts_its_files_read_only_and_nobody_elses(local: Any) -> None:
+    for each in local.servers:
+        files = [v for v in each.inputs["volumes"] if v["containerPath"] == "/etc/selfmonitor"]
+        assert [(v["volumeName"], v["readOnly"]) for v in files] == [
+            (f"selfmonitor-local-{each.name}-files", True)
+        ]
+
+
+def test_data_is_on_a_volume_of_its_own_for_each_member_that_has_some(local: Any) -> None:
+    data = {
+        each.name: v["volumeName"]
+        for each in local.servers
+        for v in each.inputs["volumes"]
+        if v["volumeName"].endswith("-data")
+    }
+    assert data == {
+        f"{name}-{n}": f"selfmonitor-local-{name}-{n}-data"
+        for name in ("etcd", "postgres")
+        for n in (1, 2, 3)
+    }
+
+
+def test_containers_never_mount_a_folder_of_the_machine(local: Any) -> None:
+    for each in local.of("Container"):
+        assert not each.inputs.get("mounts")
+        assert not [v for v in each.inputs["volumes"] if v.get("hostPath")]
+
+
+def test_every_container_volume_and_network_bears_the_stacks_label(local: Any) -> None:
+    for token in ("Container", "Volume", "Network"):
+        for each in local.of(token):
+            labels = {pair["label"]: pair["value"] for pair in each.inputs["labels"]}
+            assert labels["io.selfmonitor.stack"] == "local", each.name
+
+
+def test_another_stack_shares_no_name_with_this_one(
+    local: Any, run_program: Callable[..., Any]
+) -> None:
+    other = run_program(stack="second", configuration={"selfmonitor:subnet": "10.99.0.0/16"})
+
+    def names(recording: Any) -> set[str]:
+        return {
+            each.inputs["name"]
+            for token in ("Container", "Volume", "Network")
+            for each in recording.of(token)
+        }
+
+    assert len(names(other)) == len(names(local))
+    assert not names(other) & names(local)
+    assert all(
+        network["ipv4Address"].startswith("10.99.")
+        for each in other.servers
+        for network in each.inputs["networksAdvanced"]
+    )
+
+
+# Order.
+
+
+def test_servers_start_after_their_files_and_after_what_they_rest_on(local: Any) -> None:
+    requests = by_urn(local)
+
+    def names_before(urn: str) -> set[str]:
+        found: set[str] = set()
+        for each in requests[urn].dependencies:
+            if each in requests and requests[each].name not in found:
+                found |= {requests[each].name} | names_before(each)
+        return found
+
+    before = {each.name: names_before(each.urn) for each in local.servers}
+    for name, found in before.items():
+        assert f"{name}-files" in found
+    assert {"etcd-1", "etcd-2", "etcd-3"} <= before["postgres-1"]
+    assert {"postgres-1", "postgres-2"} <= before["postgres-3"]
+    assert "postgres-2" not in before["postgres-1"]
+    assert {"postgres-1", "postgres-2", "postgres-3"} <= before["provision-1"]
+    assert "provision-1" in before["router-1"]
+    assert "provision-1" in before["router-2"]
+
+
+def test_what_has_a_fixed_name_is_deleted_before_it_is_replaced(local: Any) -> None:
+    fixed = [*local.of("Container"), *local.of("Network")]
+    assert [each.name for each in fixed if not each.delete_before_replace] == []
+
+
+# Tree.
+
+
+def test_everything_but_images_and_networks_is_a_child_of_its_component(local: Any) -> None:
+    requests = by_urn(local)
+    for each in local.requests:
+        parent = requests.get(each.parent)
+        shared = each.type.rpartition(":")[2] in ("RemoteImage", "Network")
+        top = each.name in ("authority", "postgres") and not each.custom
+        if shared or top:
+            assert parent is None, each.name
+        else:
+            assert parent is not None, each.name
+            assert not parent.custom, each.name
+
+
+def test_each_component_has_the_children_that_are_its_own(local: Any) -> None:
+    requests = by_urn(local)
+    parents = {
+        each.name: requests[each.parent].name for each in local.requests if each.parent in requests
+    }
+    assert parents["postgres-1"] == parents["postgres-password-user"] == "postgres"
+    assert parents["router-certificate"] == parents["authority-key"] == "authority"
+    assert parents["etcd-certificate"] == parents["patroni-key"] == "postgres-consensus-authority"
+
+
+def test_every_component_registers_its_outputs(local: Any) -> None:
+    components = {each.urn for each in local.requests if not each.custom}
+    assert len(components) == 3
+    assert components == {
+        urn for urn, outputs in local.component_outputs.items() if urn in components and outputs
+    }
+
+
+# Secrets.
+
+
+@pytest.mark.parametrize("recording", ["local", "first_preview"])
+def test_every_secret_file_is_marked_secret_on_the_wire(
+    recording: str, request: pytest.FixtureRequest
+) -> None:
+    plain = {"patroni.yml", "provision.json", "haproxy.cfg"}
+    plain |= {"pgbouncer-read-write.ini", "pgbouncer-read-only.ini", "pgbouncer-hba.conf"}
+    seen = set()
+    for each in request.getfixturevalue(recording).deliverers:
+        for upload in each.raw["uploads"]:
+            name = upload["file"].rpartition("/")[2]
+            seen.add(name)
+            is_secret = isinstance(upload["content"], dict) and SIGNATURE in upload["content"]
+            assert is_secret is (name not in plain), name
+    assert plain < seen
+    assert {"tls.key", "consensus-tls.key", "passwords.yml", "passwords.json"} < seen
+    assert {"tls.pem", "userlist.txt"} < seen
+
+
+def test_no_generated_password_or_key_is_anywhere_in_the_open(local: Any) -> None:
+    secrets = generated_secrets(local)
+    for each in local.requests:
+        for text in open_texts(each.raw):
+            assert not [s for s in secrets if s in text], each.name
+
+
+def test_no_generated_password_or_key_is_in_an_environment_command_or_label(local: Any) -> None:
+    secrets = generated_secrets(local)
+    for each in local.of("Container"):
+        shown = {key: value for key, value in each.inputs.items() if key != "uploads"}
+        assert (
+            {"labels", "healthcheck"} <= shown.keys()
+            or each in local.deliverers
+            or (each.name == "provision-1")
+        )
+        for text in texts(shown):
+            assert not [s for s in secrets if s in text], each.name
+
+
+def test_no_generated_password_or_key_is_in_an_output_in_the_open(local: Any) -> None:
+    secrets = generated_secrets(local)
+    for outputs in local.component_outputs.values():
+        for text in open_texts(outputs):
+            assert not [s for s in secrets if s in text]
+    for name, value in local.outputs.items():
+        if name not in local.secret_outputs:
+            assert not [s for text in texts(value) for s in secrets if s in text], name
+
+
+def test_the_secrets_the_canary_looks_for_do_reach_who_needs_them(local: Any) -> None:
+    """Otherwise their absence elsewhere would prove nothing."""
+    delivered = "\n".join(
+        text for each in local.deliverers for text in texts(each.inputs["uploads"])
+    )
+    keys = [v["privateKeyPem"] for v in local.values.values() if "privateKeyPem" in v]
+    authorities = {
+        local.values[f"{n}-key"]["privateKeyPem"]
+        for n in ("authority", "postgres-consensus-authority")
+    }
+    for made in local.values.values():
+        if "result" in made:
+            assert made["result"] in delivered
+    for key in keys:
+        assert (key.strip() in delivered) is (key not in authorities)
+
+
+def test_the_outputs_are_endpoints_passwords_and_the_authority(local: Any) -> None:
+    assert local.outputs["postgres_endpoints"] == {
+        "read_write": [{"host": "127.0.0.1", "port": 5432}, {"host": "127.0.0.1", "port": 5442}],
+        "read_only": [{"host": "127.0.0.1", "port": 5433}, {"host": "127.0.0.1", "port": 5443}],
+    }
+    assert local.outputs["postgres_passwords"] == {
+        "user": local.values["postgres-password-user"]["result"]
+    }
+    assert local.outputs["ca_certificate"] == local.values["authority-certificate"]["certPem"]
+    assert local.secret_outputs == {"postgres_passwords"}
+
+
+def test_every_role_has_a_password_of_its_own_and_all_differ(local: Any) -> None:
+    passwords = {name: made["result"] for name, made in local.values.items() if "result" in made}
+    roles = ("postgres", "replicator", "rewind", "pgbouncer", "monitor", "user")
+    assert passwords.keys() == {f"postgres-password-{role}" for role in roles}
+    assert len(set(passwords.values())) == len(roles)
+    assert all(len(password) == 32 for password in passwords.values())
+
+
+# One run after another.
+
+
+def test_two_runs_with_the_same_values_register_the_same(
+    local: Any, run_program: Callable[..., Any]
+) -> None:
+    again = run_program(values=lambda token, name, inputs: local.values[name])
+    first, second = by_urn(local), by_urn(again)
+    assert first.keys() == second.keys()
+    for urn, request in first.items():
+        assert second[urn].raw == request.raw, urn
+        assert second[urn].dependencies == request.dependencies, urn
+    assert again.outputs == local.outputs
+
+
+def test_a_renewed_certificate_changes_delivered_files_and_no_server(
+    local: Any, run_program: Callable[..., Any]
+) -> None:
+    renewed = "-----BEGIN CERTIFICATE-----\nrenewed\n-----END CERTIFICATE-----\n"
+
+    def values(token: str, name: str, inputs: Any) -> dict[str, Any]:
+        made = dict(local.values[name])
+        return {**made, "certPem": renewed} if name == "router-certificate" else made
+
+    again = by_urn(run_program(values=values))
+    changed = {each.name for each in local.requests if again[each.urn].raw != each.raw}
+    assert changed == {"router-1-files", "router-2-files"}
+
+
+def test_a_changed_setting_changes_the_servers_that_read_it(
+    local: Any, run_program: Callable[..., Any]
+) -> None:
+    configuration = {"selfmonitor:postgres": json.dumps({"routers": {"pool_size": 7}})}
+    again = by_urn(
+        run_program(
+            configuration=configuration, values=lambda token, name, inputs: local.values[name]
+        )
+    )
+    changed = {each.name for each in local.requests if again[each.urn].raw != each.raw}
+    assert changed == {f"router-{n}{part}" for n in (1, 2) for part in ("", "-files")}
+
+
+def test_a_preview_that_knows_no_generated_value_registers_the_same_resources(
+    local: Any, first_preview: Any
+) -> None:
+    assert by_urn(first_preview).keys() == by_urn(local).keys()
+    assert first_preview.secret_outputs == {"postgres_passwords"}
+
+
+def test_at_a_preview_only_what_is_made_of_generated_values_differs(
+    local: Any, first_preview: Any
+) -> None:
+    """Anything else would show as a replacement that never happens."""
+    previewed = by_urn(first_preview)
+    for each in local.servers:
+        assert previewed[each.urn].raw == each.raw, each.name
+
+
+@pytest.mark.parametrize("name", ["postgres-2-files", "provision-1"])
+def test_a_one_shot_container_that_fails_is_an_error_that_names_it(
+    name: str, run_program: Callable[..., Any]
+) -> None:
+    with pytest.raises(pulumi.RunError, match=f"^{name} ended with exit status 3: "):
+        run_program(exit_codes={name: 3})
+
+
+# What the engine accepts.
+
+
+def args_class(token: str) -> Any:
+    package, _, name = token.partition(":")
+    return getattr(SDKS[package], f"{name.rpartition(':')[2]}Args")
+
+
+def nested_input_types(annotation: Any) -> list[Any]:
+    if isinstance(annotation, type) and _types.is_input_type(annotation):
+        return [annotation]
+    return [found for part in typing.get_args(annotation) for found in nested_input_types(part)]
+
+
+def unknown_keys(cls: Any, raw: Any, where: str) -> Iterator[str]:
+    """Keys the SDK's type does not have, all the way down."""
+    wire_names = {wire: own for own, wire in _types.input_type_py_to_pulumi_names(cls).items()}
+    types = _types.input_type_types(cls)
+    for key, value in raw.items():
+        if key == SIGNATURE:
+            continue
+        if key not in wire_names:
+            yield f"{where}.{key}"
+            continue
+        nested = nested_input_types(types.get(key) or types.get(wire_names[key]))
+        for each in value if isinstance(value, list) else [value]:
+            if nested and isinstance(each, dict):
+                yield from unknown_keys(nested[0], each, f"{where}.{key}")
+
+
+def test_every_input_is_one_the_installed_sdk_knows(local: Any) -> None:
+    checked = set()
+    for each in local.requests:
+        if each.custom:
+            checked.add(each.type)
+            assert list(unknown_keys(args_class(each.type), each.raw, each.name)) == []
+    assert len(checked) == 9
+
+
+def test_the_check_of_inputs_sees_a_wrong_key_at_any_depth(local: Any) -> None:
+    raw = json.loads(json.dumps(local.named("Container", "router-1").raw))
+    raw["ports"][0]["extrenal"] = 1
+    raw["capabilities"]["drop"] = []
+    raw["readonly"] = True
+    found = set(unknown_keys(args_class("docker:index/container:Container"), raw, "x"))
+    assert found == {"x.ports.extrenal", "x.capabilities.drop", "x.readonly"}
+
+
+# What it refuses.
+
+
+@pytest.mark.parametrize(
+    ("configuration", "message"),
+    [
+        (
+            {"selfmonitor:postgres": '{"membrs": 3}'},
+            "Pulumi.local.yaml: postgres.membrs: unknown key; did you mean members?",
+        ),
+        (
+            {"selfmonitor:subnte": "x"},
+            "Pulumi.local.yaml: subnte: unknown key; did you mean subnet?",
+        ),
+    ],
+)
+def test_a_bad_stack_file_is_one_line_before_anything_is_registered(
+    recorder: Callable[..., Any],
+    run_program: Callable[..., Any],
+    configuration: dict[str, str],
+    message: str,
+) -> None:
+    made: list[str] = []
+
+    def values(token: str, name: str, inputs: Any) -> dict[str, Any]:
+        made.append(name)
+        return {}
+
+    with pytest.raises(pulumi.RunError) as caught:
+        run_program(configuration=configuration, values=values)
+    assert str(caught.value) == message
+    assert made == []
+
+
+def test_the_program_is_short_and_holds_nothing_but_the_wiring() -> None:
+    lines = (ROOT / "__main__.py").read_text().splitlines()
+    assert len(lines) < 60
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "components").glob("*.py")), ids=lambda p: p.name)
+def test_components_know_no_platform(path: Path) -> None:
+    imported = {
+        name
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    forbidden = ("pulumi_docker", "pulumi_kubernetes", "platforms.docker", "docker")
+    assert not [
+        name for name in imported if name in forbidden or name.startswith("platforms.docker")
+    ]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "platforms").glob("*.py")), ids=lambda p: p.name)
+def test_platforms_know_no_component(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert not (node.module or "").startswith(("components", "settings.postgres"))
