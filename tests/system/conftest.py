@@ -37,6 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def stack() -> Iterator[object]:
     """The stack, up and healthy when the session begins."""
     running = Stack("systest", "stack.yaml")
+    if not running.state_file.exists():
+        # Left by a run of another clone that was killed: its passwords are not here.
+        running.ok("down", "--volumes", "--yes")
     running.ok("up")
     yield running
     if os.environ.get("SELFMONITOR_KEEP_STACK") != "1":

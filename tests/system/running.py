@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,13 @@ class Stack:
         result: dict[str, Any] = json.loads(self.run("status", "-o", "json").stdout)
         return result
 
+    def becomes_healthy(self, seconds: float = 60) -> bool:
+        """Whether `status` says healthy within a time: Docker looks only every few seconds."""
+        deadline = time.monotonic() + seconds
+        while not (healthy := self.run("status").returncode == 0) and time.monotonic() < deadline:
+            time.sleep(1)
+        return healthy
+
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets included."""
         result: dict[str, Any] = json.loads(self.state_file.read_text())["outputs"]
@@ -87,14 +95,14 @@ class Stack:
         return found
 
     def containers(self, role: str | None = None) -> dict[str, Any]:
-        """{member: container} of the stack, e.g. of role “server”."""
+        """{name: container} of the stack, e.g. of role “server”, where the name is the member's."""
         labels = [f"io.selfmonitor.stack={self.name}"]
         if role is not None:
             labels.append(f"io.selfmonitor.role={role}")
         found = self.client.containers.list(
             all=True, filters={"label": labels}, ignore_removed=True
         )
-        return {each.labels["io.selfmonitor.member"]: each for each in found}
+        return {each.name.removeprefix(f"selfmonitor-{self.name}-"): each for each in found}
 
     def address(self, member: str, segment: str) -> str:
         """The member's address in a segment."""

@@ -62,7 +62,7 @@ def test_renewed_certificates_are_served_without_a_restart(stack):
             break
         assert time.monotonic() < deadline, "the old certificates are still served"
         time.sleep(1)
-    assert stack.status()["healthy"] is True
+    assert stack.becomes_healthy()
     with stack.connect() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     after = {n: c.attrs["State"]["StartedAt"] for n, c in stack.containers("server").items()}

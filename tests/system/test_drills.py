@@ -48,7 +48,7 @@ def test_no_acknowledged_row_is_lost_and_the_cluster_heals(stack, kind, tmp_path
     if kind == "consensus-loss":
         assert run["primary_after"] == run["primary_before"]
         assert found["outage_seconds"]["max"] < HOLD[kind]
-    assert stack.status()["healthy"] is True
+    assert stack.becomes_healthy()
 
 
 def test_a_drill_on_any_stack_but_the_local_one_must_be_meant(stack):

@@ -113,7 +113,7 @@ def test_a_stopped_and_a_frozen_member_are_woken_by_up(stack):
     output = stack.run("up").stderr
     assert "etcd-2 woken (was stopped)" in output
     assert "router-2 woken (was paused)" in output
-    assert stack.status()["healthy"] is True
+    assert stack.becomes_healthy()
 
 
 def test_a_command_whose_output_is_no_longer_read_ends_quietly(stack):

@@ -24,6 +24,7 @@ def test_preview_of_a_stack_that_is_up_is_all_unchanged(stack):
 
 
 def test_status_tells_leader_members_and_endpoints_without_a_password(stack):
+    assert stack.becomes_healthy()
     text = stack.ok("status", "-o", "json")
     found = json.loads(text)
     assert found["stack"] == "systest"
@@ -97,13 +98,36 @@ def test_logs_shows_a_members_log_and_refuses_an_unknown_member(stack):
 
 
 def test_a_switchover_moves_the_primary_to_the_member_named(stack):
+    assert stack.becomes_healthy()
     before = stack.status()["postgres"]
     target = next(m["name"] for m in before["members"] if m["name"] != before["leader"])
     stack.ok("switchover", "--to", target)
-    after = stack.status()
-    assert after["healthy"] is True
-    assert after["postgres"]["leader"] == target
+    assert stack.becomes_healthy()
+    assert stack.status()["postgres"]["leader"] == target
 
 
 def test_doctor_finds_nothing_to_mend(stack):
+    assert stack.becomes_healthy()
     assert "✗" not in stack.ok("doctor")
+
+
+def test_a_setting_that_needs_a_restart_is_taken_up_member_by_member(other, tmp_path):
+    other.ok("up")
+    before = {name: each.id for name, each in other.containers("server").items()}
+    path = tmp_path / "stack.yaml"
+    path.write_text(
+        other.file.read_text()
+        + "    max_connections: 123\n    failover: {ttl_seconds: 25, loop_wait_seconds: 2}\n"
+    )
+    done = other.run("up", file=path)
+    assert done.returncode == 0, done.stderr
+    for name in ("postgres-1", "postgres-2", "postgres-3"):
+        member = other.containers("server")[name]
+        # Told through Patroni, not by replacing the container.
+        assert member.id == before[name]
+        shown = member.exec_run(["psql", "-U", "postgres", "-Atc", "SHOW max_connections"])
+        assert shown.output.decode().strip() == "123"
+    config = other.containers("server")["postgres-1"].exec_run(
+        ["patronictl", "-c", "/etc/selfmonitor", "show-config"]
+    )
+    assert yaml.safe_load(config.output.decode())["ttl"] == 25
