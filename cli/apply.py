@@ -266,8 +266,10 @@ class _Board:
     def close(self) -> None:
         """All went well."""
         for kind, number in self._sums.items():
-            noun = self.SUMMED.get(kind, "deliveries of files")
-            self._steps.line(f"✓ {number} {noun}")
+            if kind in self.SUMMED:
+                self._steps.line(f"✓ {self.SUMMED[kind]}: {number}")
+            else:
+                self._steps.line(f"✓ files delivered, containers: {number}")
 
     def abandon(self) -> None:
         """It failed: what was under way is shown as such."""
