@@ -70,8 +70,14 @@ class Project:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One change of a stack at a time. Raises OperationFailed when another is under way."""
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except PermissionError as error:
+            raise UserError(
+                f"{error.filename} may not be written by this user: run it as the user who "
+                f"brought stack {self.stack} up"
+            ) from None
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
