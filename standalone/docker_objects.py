@@ -27,8 +27,9 @@ LABEL_INPUTS = "io.selfmonitor.inputs"
 MIB = 1024 * 1024
 POLL_SECONDS = 0.25
 LOG_LINES = 40
-# A one-shot container that places files or runs SQL takes seconds.
-JOB_SECONDS = 180
+# A one-shot container that places files or runs SQL takes seconds; one that restarts members for
+# a setting, minutes at the most.
+JOB_SECONDS = 300
 # Docker doubles its pause from 100 ms at each restart: eight are some 25 s of trying in vain.
 RESTARTS_IN_VAIN = 8
 
