@@ -117,7 +117,7 @@ def test_a_setting_that_needs_a_restart_is_taken_up_member_by_member(other, tmp_
     path = tmp_path / "stack.yaml"
     path.write_text(
         other.file.read_text()
-        + "    max_connections: 123\n    failover: {ttl_seconds: 25, loop_wait_seconds: 2}\n"
+        + "    max_connections: 250\n    failover: {ttl_seconds: 25, loop_wait_seconds: 2}\n"
     )
     done = other.run("up", file=path)
     assert done.returncode == 0, done.stderr
@@ -126,7 +126,7 @@ def test_a_setting_that_needs_a_restart_is_taken_up_member_by_member(other, tmp_
         # Told through Patroni, not by replacing the container.
         assert member.id == before[name]
         shown = member.exec_run(["psql", "-U", "postgres", "-Atc", "SHOW max_connections"])
-        assert shown.output.decode().strip() == "123"
+        assert shown.output.decode().strip() == "250"
     config = other.containers("server")["postgres-1"].exec_run(
         ["patronictl", "-c", "/etc/selfmonitor", "show-config"]
     )
