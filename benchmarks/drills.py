@@ -12,19 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cli.drill.faults import FAULTS
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-KINDS = (
-    "switchover",
-    "process-kill",
-    "node-kill",
-    "consensus-loss",
-    "standby-loss",
-    "node-restart",
-    "double",
-    "partition",
-    "freeze",
-)
+KINDS = tuple(FAULTS)
 
 
 def measure(kind: str, runs: int, directory: Path) -> dict[str, object]:

@@ -7,19 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cli.drill.faults import FAULTS
+
 RESULTS = Path(__file__).resolve().parent / "results"
-# The order in which a reader asks.
-KINDS = (
-    "switchover",
-    "process-kill",
-    "node-kill",
-    "node-restart",
-    "freeze",
-    "partition",
-    "standby-loss",
-    "consensus-loss",
-    "double",
-)
+KINDS = tuple(FAULTS)
 
 
 def newest(kind: str) -> tuple[str, dict[str, Any]]:

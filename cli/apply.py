@@ -54,9 +54,10 @@ class Applier(Protocol):
 def applier(project: Project, client: "docker.DockerClient") -> Applier:
     """The way this stack was brought up before, otherwise the Pulumi CLI if it is there."""
     if not project.state_file.exists() and shutil.which("pulumi"):
-        if any(LABEL_IDENTITY in (v.attrs["Labels"] or {}) for v in data_volumes(project, client)):
-            raise UserError(_orphaned(project))
-        return PulumiApplier(project)
+        orphaned = data_volumes(project, client)
+        if not any(LABEL_IDENTITY in (volume.attrs["Labels"] or {}) for volume in orphaned):
+            return PulumiApplier(project)
+        # Made without the CLI, and without its state: refused there, and taken down there.
     return StandaloneApplier(project, client)
 
 

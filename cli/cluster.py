@@ -181,7 +181,7 @@ class Cluster:
 
     def conninfo(self, database: str | None = None, *, read_only: bool = False) -> dict[str, str]:
         """psycopg.connect's arguments: the application's own way in, through the first router."""
-        outputs = self._outputs()
+        outputs = self.outputs()
         chosen = self._database(database)
         endpoint = outputs["postgres_endpoints"]["read_only" if read_only else "read_write"][0]
         return {
@@ -202,7 +202,8 @@ class Cluster:
         there = ", ".join(database.name for database in databases)
         raise UserError(f"stack {self.stack} has no database {name}; there are: {there}")
 
-    def _outputs(self) -> dict[str, Any]:
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs. Raises UserError when it was never up."""
         if self._connection is None:
             from cli.apply import applier
 
@@ -210,10 +211,6 @@ class Cluster:
         if not self._connection:
             raise UserError(f"stack {self.stack} was never up: ./selfmonitor -s {self.stack} up")
         return self._connection
-
-    def outputs(self) -> dict[str, Any]:
-        """The stack's outputs. Raises UserError when it was never up."""
-        return self._outputs()
 
     def router_inside(self, published_port: str) -> dict[str, str]:
         """The router behind a published port, as members of the data segment reach it.

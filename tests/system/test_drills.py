@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from cli.drill.faults import FAULTS
+
 # Long enough for a failover to happen before the fault is healed (ttl is 20 s), or for writing
 # to be seen to go on or to wait.
 HOLD = {"freeze": 28, "partition": 28, "consensus-loss": 12, "standby-loss": 5, "double": 5}
@@ -11,20 +13,7 @@ HOLD = {"freeze": 28, "partition": 28, "consensus-loss": 12, "standby-loss": 5, 
 LONGEST_OUTAGE_SECONDS = 90
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "switchover",
-        "process-kill",
-        "node-kill",
-        "node-restart",
-        "freeze",
-        "partition",
-        "standby-loss",
-        "consensus-loss",
-        "double",
-    ],
-)
+@pytest.mark.parametrize("kind", FAULTS)
 def test_no_acknowledged_row_is_lost_and_the_cluster_heals(stack, kind, tmp_path):
     picture = tmp_path / "run.svg"
     arguments = ["drill", "postgres", "--kind", kind, "--yes", "-o", "json", "-o", str(picture)]
