@@ -1,6 +1,7 @@
 """The running stack, as the commands see it: how it is, and how to reach or break it."""
 
 import json
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -18,6 +19,7 @@ from platforms.docker_names import (
     LABEL_ROLE,
     LABEL_STACK,
     LABEL_WORKLOAD,
+    ROLE_FAULT,
     ROLE_SERVER,
     object_name,
 )
@@ -30,6 +32,9 @@ REST_PORT = 8008
 # A member that does not answer about itself in this time does not answer.
 ANSWER_SECONDS = 2
 SWITCHOVER_SECONDS = 60
+# A cut nobody undoes, because the drill was killed, ends by itself after this time.
+LONGEST_CUT_SECONDS = 600
+CUT_SECONDS = 10
 # A member's own certificate, with which it asks itself.
 CERTIFICATE = "/etc/selfmonitor/tls.crt"
 KEY = "/etc/selfmonitor/tls.key"
@@ -293,23 +298,46 @@ class Cluster:
             container.unpause()
 
     def disconnect(self, member: str) -> None:
-        """Cuts the container from every network."""
+        """Cuts the container from every network, as if its cable were pulled."""
         container = self.container(member)
-        for name in container.attrs["NetworkSettings"]["Networks"]:
-            self._client.networks.get(name).disconnect(container, force=True)
+        self._remove_cut(member)
+        cut = self._client.containers.run(
+            container.attrs["Image"],
+            ["/usr/local/bin/cut-off", str(LONGEST_CUT_SECONDS)],
+            name=self._cut_name(member),
+            labels={LABEL_STACK: self.stack, LABEL_MEMBER: member, LABEL_ROLE: ROLE_FAULT},
+            network_mode=f"container:{container.id}",
+            user="0:0",
+            cap_drop=["ALL"],
+            cap_add=["NET_ADMIN"],
+            security_opt=["no-new-privileges:true"],
+            read_only=True,
+            mem_limit="64m",
+            detach=True,
+        )
+        deadline = time.monotonic() + CUT_SECONDS
+        while not cut.logs():
+            if time.monotonic() >= deadline:
+                raise OperationFailed(f"{member} could not be cut off within {CUT_SECONDS} s")
+            time.sleep(0.02)
 
     def reconnect(self, member: str) -> None:
-        """Puts a container that was cut off back where it was, under its own addresses."""
-        container = self.container(member)
-        attached = container.attrs["NetworkSettings"]["Networks"]
-        for name, address in self._addresses(member).items():
-            if name not in attached:
-                self._client.networks.get(name).connect(container, ipv4_address=address)
+        """Undoes disconnect; does nothing to a member that is not cut off."""
+        self._remove_cut(member)
 
-    def _addresses(self, member: str) -> dict[str, str]:
-        """{network: address} as declared; Docker forgets them with the disconnection."""
-        declared: dict[str, str] = json.loads(self.container(member).labels[LABEL_ADDRESSES])
-        return declared
+    def _remove_cut(self, member: str) -> None:
+        import docker.errors
+
+        try:
+            cut = self._client.containers.get(self._cut_name(member))
+        except docker.errors.NotFound:
+            return
+        # In order: it brings the network back as it ends.
+        cut.stop(timeout=CUT_SECONDS)
+        cut.remove()
+
+    def _cut_name(self, member: str) -> str:
+        return object_name(self.stack, f"{member}-cut-off")
 
 
 def _curl(path: str, *more: str, seconds: int = ANSWER_SECONDS) -> list[str]:

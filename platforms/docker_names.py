@@ -22,6 +22,8 @@ ROLE_SERVER = "server"
 ROLE_JOB = "job"
 ROLE_FILES = "files"
 ROLE_DATA = "data"
+# A container that does harm to another one, in a drill.
+ROLE_FAULT = "fault"
 
 # A segment is a /24; each workload has a block of 16 addresses in it, the first block being the
 # gateway's.
