@@ -80,6 +80,7 @@ def _unit(key: str) -> str:
     for suffix, unit in (
         ("_mib", " of MiB"),
         ("_gib", " of GiB"),
+        ("_ms", " of milliseconds"),
         ("_seconds", " of seconds"),
         ("_days", " of days"),
     ):

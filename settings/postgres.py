@@ -5,13 +5,11 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from settings.base import Settings
+from settings.values import Port, QuorumCount, must_be_odd
 
-Port = Annotated[int, Field(ge=1, le=65535)]
 # PostgreSQL truncates longer identifiers silently (NAMEDATALEN 64).
 Identifier = Annotated[str, Field(min_length=1, max_length=63)]
 ParameterName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.]*$")]
-# Quorums: an even number survives no more failures than the odd one below it, and two survive none.
-QuorumCount = Annotated[int, Field(ge=3, le=7)]
 
 RESERVED_ROLES = frozenset({"postgres", "replicator", "rewind", "pgbouncer", "monitor"})
 RESERVED_DATABASES = frozenset({"postgres", "template0", "template1"})
@@ -36,15 +34,6 @@ MANAGED_PARAMETERS = frozenset(
         "wal_log_hints",
     }
 )
-
-
-def must_be_odd(count: int) -> int:
-    """A count of voters."""
-    if count % 2 == 0:
-        raise ValueError(
-            f"must be odd (3, 5 or 7): {count} survives no more failures than {count - 1}"
-        )
-    return count
 
 
 class DatabaseSettings(Settings):
