@@ -5,7 +5,10 @@ from pathlib import Path
 import pulumi
 
 from components.certificate_authority import CertificateAuthority, CertificateAuthorityArgs
+from components.context import Context
 from components.postgres_ha import PostgresHA, PostgresHAArgs
+from components.redis_sentinel import RedisSentinel, RedisSentinelArgs
+from components.routers import Routers, RoutersArgs
 from platforms.docker import DockerPlatform
 from settings.engine import current_configuration
 from settings.errors import SettingsError
@@ -26,21 +29,25 @@ def main() -> None:
     authority = CertificateAuthority(
         "authority", CertificateAuthorityArgs(f"selfmonitor {stack}", settings.certificates)
     )
-    postgres = PostgresHA(
-        "postgres",
-        PostgresHAArgs(
-            settings=settings.postgres,
-            certificates=settings.certificates,
-            platform=platform,
-            authority=authority,
-            root=ROOT,
-            stack=stack,
-            host=str(settings.bind_address),
-        ),
+    context = Context(
+        stack, ROOT, settings.bind_address, platform, authority, settings.certificates
+    )
+    postgres = PostgresHA("postgres", PostgresHAArgs(settings.postgres, context))
+    redis = RedisSentinel(
+        "redis", RedisSentinelArgs(settings.redis, settings.redis_max_clients, context)
+    )
+    routers = Routers(
+        "routers",
+        RoutersArgs(settings.postgres.routers, postgres, redis, settings.redis_ports, context),
     )
 
-    pulumi.export("postgres_endpoints", postgres.endpoints)
+    pulumi.export("postgres_endpoints", routers.postgres_endpoints)
     pulumi.export("postgres_passwords", postgres.passwords)
+    pulumi.export("redis_endpoints", routers.redis_endpoints)
+    pulumi.export("redis_sentinels", redis.sentinel_endpoints)
+    pulumi.export("redis_password", pulumi.Output.secret(redis.passwords["application"]))
+    pulumi.export("application_certificate", redis.client_certificate.certificate)
+    pulumi.export("application_key", pulumi.Output.secret(redis.client_certificate.key))
     pulumi.export("ca_certificate", postgres.ca_certificate)
 
 

@@ -1,13 +1,13 @@
-"""PostgreSQL that survives its primary: members, their consensus store, and the way in."""
+"""PostgreSQL that survives its primary: members and their consensus store."""
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import pulumi
 import pulumi_random as random
 
 from components.certificate_authority import CertificateAuthority, CertificateAuthorityArgs
+from components.context import Context
 from components.postgres_configuration import (
     POSTGRES_PORT,
     REST_PORT,
@@ -18,30 +18,19 @@ from components.templates import render
 from platforms.workload import (
     Data,
     Peer,
-    Platform,
     Port,
     Readiness,
     Segment,
     Workload,
 )
-from settings.postgres import PostgresSettings, RouterSettings
-from settings.stack import CertificateSettings
+from settings.postgres import PostgresSettings
 
 ETCD_CLIENT_PORT = 2379
 ETCD_PEER_PORT = 2380
 # Stands in the certificates of the consensus store's own members: no client becomes a peer.
 ETCD_PEER_NAME = "consensus-peer"
 
-HAPROXY_PRIMARY_PORT = 6000
-HAPROXY_REPLICA_PORT = 6001
-HAPROXY_HEALTH_PORT = 6002
-# A standby further behind than this serves no reads.
-REPLICA_MAX_LAG_MIB = 16
-# Fails on a standby, where SELECT 1 would be content.
-PRIMARY_CHECK = "SELECT 1 / (1 - pg_catalog.pg_is_in_recovery()::int)"
-
 ETCD_MEMORY_MIB = 256
-ROUTER_MEMORY_MIB = 256
 JOB_MEMORY_MIB = 128
 
 PROVISIONER = Peer("provision", 4, 1, (Segment.DATA,))
@@ -53,21 +42,22 @@ PASSWORD_LENGTH = 32
 
 @dataclass(frozen=True)
 class PostgresHAArgs:
-    """root: the project's folder, where images/ is. host: the address clients will use."""
+    """Its own settings, and what all components share."""
 
     settings: PostgresSettings
-    certificates: CertificateSettings
-    platform: Platform
-    authority: CertificateAuthority
-    root: Path
-    stack: str
-    host: str
+    context: Context
 
 
 class PostgresHA(pulumi.ComponentResource):
-    """Outputs: endpoints (no secrets in them), ca_certificate, the owners' passwords (secret)."""
+    """Outputs: ca_certificate, the owners' passwords (secret).
 
-    endpoints: pulumi.Output[dict[str, list[dict[str, str | int]]]]
+    `members` and `servers` are for those that come after: whom to talk to, and what to wait for;
+    `pooler_password` is the one by which a router looks up who may log in.
+    """
+
+    members: Workload
+    servers: tuple[pulumi.Resource, ...]
+    pooler_password: pulumi.Output[str]
     passwords: pulumi.Output[dict[str, str]]
     ca_certificate: pulumi.Output[str]
 
@@ -75,7 +65,7 @@ class PostgresHA(pulumi.ComponentResource):
         self, name: str, args: PostgresHAArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("selfmonitor:data:PostgresHA", name, None, opts)
-        self._args = args
+        self._context = args.context
         self._settings = args.settings
         self._passwords = self._generate_passwords(name)
 
@@ -85,24 +75,25 @@ class PostgresHA(pulumi.ComponentResource):
         self._consensus_authority = CertificateAuthority(
             f"{name}-consensus-authority",
             CertificateAuthorityArgs(
-                common_name=f"selfmonitor {args.stack} consensus", settings=args.certificates
+                common_name=f"selfmonitor {self._context.stack} consensus",
+                settings=self._context.certificates,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         etcd = self._etcd()
         members = self._members(etcd)
-        consensus = args.platform.run(etcd, self)
-        servers = args.platform.run(members, self, after=consensus)
-        job = args.platform.run(self._provision(members), self, after=servers)
-        args.platform.run(self._routers(members), self, after=job)
+        consensus = self._context.platform.run(etcd, self)
+        servers = self._context.platform.run(members, self, after=consensus)
+        job = self._context.platform.run(self._provision(members), self, after=servers)
 
-        self.endpoints = pulumi.Output.from_input(_endpoints(self._settings.routers, args.host))
+        self.members = members
+        self.servers = job
+        self.pooler_password = self._passwords["pgbouncer"]
         owned = {role: self._passwords[role] for role in self._settings.owners}
         self.passwords = pulumi.Output.secret(pulumi.Output.all(**owned))
-        self.ca_certificate = args.authority.certificate
+        self.ca_certificate = self._context.authority.certificate
         self.register_outputs(
             {
-                "endpoints": self.endpoints,
                 "passwords": self.passwords,
                 "ca_certificate": self.ca_certificate,
             }
@@ -141,7 +132,7 @@ class PostgresHA(pulumi.ComponentResource):
             "ETCD_INITIAL_CLUSTER": ",".join(
                 f"{name}=https://{name}:{ETCD_PEER_PORT}" for name in names
             ),
-            "ETCD_INITIAL_CLUSTER_TOKEN": f"selfmonitor-{self._args.stack}",
+            "ETCD_INITIAL_CLUSTER_TOKEN": f"selfmonitor-{self._context.stack}",
             "ETCD_INITIAL_CLUSTER_STATE": "new",
             "ETCD_CLIENT_CERT_AUTH": "true",
             "ETCD_PEER_CLIENT_CERT_AUTH": "true",
@@ -176,7 +167,7 @@ class PostgresHA(pulumi.ComponentResource):
         settings = self._settings
         peer = Peer("postgres", 2, settings.members, (Segment.DATA,))
         names = peer.members
-        certificate = self._args.authority.issue(
+        certificate = self._context.authority.issue(
             "postgres-member",
             common_name="postgres-member",
             dns_names=(*names, "postgres", "localhost"),
@@ -186,10 +177,10 @@ class PostgresHA(pulumi.ComponentResource):
             "patroni", common_name="patroni", dns_names=("patroni",)
         )
         patroni = render(
-            self._args.root,
+            self._context.root,
             "postgres",
             "patroni.yml.j2",
-            cluster=f"selfmonitor-{self._args.stack}",
+            cluster=f"selfmonitor-{self._context.stack}",
             rest_port=REST_PORT,
             postgres_port=POSTGRES_PORT,
             members=names,
@@ -198,14 +189,14 @@ class PostgresHA(pulumi.ComponentResource):
             parameters=server_parameters(settings),
         )
         bootstrap = render(
-            self._args.root,
+            self._context.root,
             "postgres",
             "bootstrap.yml.j2",
             dynamic_configuration=dynamic_configuration(settings),
         )
         own = {role: self._passwords[role] for role in ("postgres", "replicator", "rewind")}
         passwords = pulumi.Output.all(**own).apply(
-            lambda values: render(self._args.root, "postgres", "passwords.yml.j2", **values)
+            lambda values: render(self._context.root, "postgres", "passwords.yml.j2", **values)
         )
         return Workload(
             **vars(peer),
@@ -244,7 +235,7 @@ class PostgresHA(pulumi.ComponentResource):
     def _provision(self, members: Workload) -> Workload:
         """The job that makes roles, databases and dynamic settings what the stack file says."""
         # The superuser is let in over the network only with a certificate in its own name.
-        certificate = self._args.authority.issue(
+        certificate = self._context.authority.issue(
             PROVISIONER.name, common_name="postgres", dns_names=PROVISIONER.members
         )
         plan = {
@@ -269,83 +260,6 @@ class PostgresHA(pulumi.ComponentResource):
             runs_once=True,
         )
 
-    def _routers(self, members: Workload) -> Workload:
-        settings = self._settings.routers
-        peer = Peer("router", 3, settings.replicas, (Segment.ACCESS, Segment.DATA))
-        names = peer.members
-        certificate = self._args.authority.issue(
-            "router",
-            common_name="router",
-            dns_names=(*names, "router", "localhost"),
-            ip_addresses=tuple(dict.fromkeys(("127.0.0.1", self._args.host))),
-        )
-        haproxy = render(
-            self._args.root,
-            "router",
-            "haproxy.cfg.j2",
-            # Both pools of every client can be busy at once, and the checks need some.
-            max_connections=2 * settings.max_client_connections + 100,
-            rest_port=REST_PORT,
-            postgres_port=POSTGRES_PORT,
-            health_port=HAPROXY_HEALTH_PORT,
-            primary_port=HAPROXY_PRIMARY_PORT,
-            replica_port=HAPROXY_REPLICA_PORT,
-            replica_max_lag_mib=REPLICA_MAX_LAG_MIB,
-            members=members.members,
-        )
-
-        def pgbouncer(purpose: str, listen_port: int, server_port: int, check: str) -> str:
-            return render(
-                self._args.root,
-                "router",
-                "pgbouncer.ini.j2",
-                purpose=purpose,
-                listen_port=listen_port,
-                server_port=server_port,
-                server_name="postgres",
-                check_query=check,
-                pool_size=settings.pool_size,
-                max_client_connections=settings.max_client_connections,
-            )
-
-        return Workload(
-            **vars(peer),
-            image="router",
-            memory_mib=ROUTER_MEMORY_MIB,
-            cpus=1.0,
-            files={
-                "haproxy.cfg": haproxy,
-                "pgbouncer-hba.conf": render(self._args.root, "router", "pgbouncer-hba.conf"),
-                "pgbouncer-read-write.ini": pgbouncer(
-                    "read and write", POSTGRES_PORT, HAPROXY_PRIMARY_PORT, PRIMARY_CHECK
-                ),
-                "pgbouncer-read-only.ini": pgbouncer(
-                    "read only", POSTGRES_PORT + 1, HAPROXY_REPLICA_PORT, ""
-                ),
-            },
-            secret_files={
-                **certificate.files(),
-                # HAProxy reads a certificate and its key from one file.
-                "tls.pem": pulumi.Output.concat(certificate.certificate, certificate.key),
-                "userlist.txt": pulumi.Output.concat(
-                    '"pgbouncer" "', self._passwords["pgbouncer"], '"\n'
-                ),
-            },
-            ports=(
-                Port("read-write", POSTGRES_PORT, settings.published(settings.read_write_port)),
-                Port("read-only", POSTGRES_PORT + 1, settings.published(settings.read_only_port)),
-            ),
-            scratch={"/tmp": 16},
-            talks_to=(members,),
-            loopback_names=("postgres",),
-            readiness=Readiness(
-                _router_probe(),
-                meaning="PgBouncer and HAProxy to answer",
-            ),
-            # An application that knows both addresses keeps one while the other is replaced.
-            one_at_a_time=True,
-        )
-
 
 def _https_probe(port: int, path: str) -> tuple[str, ...]:
     """A request of the container to itself, with its own certificate, verified."""
@@ -355,21 +269,3 @@ def _https_probe(port: int, path: str) -> tuple[str, ...]:
         *("--cert", "/etc/selfmonitor/tls.crt", "--key", "/etc/selfmonitor/tls.key"),
         f"https://localhost:{port}{path}",
     )
-
-
-def _router_probe() -> tuple[str, ...]:
-    """HAProxy answers, and both PgBouncers hold their ports (0x1538 is 5432, 0x1539 is 5433)."""
-    ports = (POSTGRES_PORT, POSTGRES_PORT + 1)
-    listening = " && ".join(f"grep -qi ':{port:04X} 0*:0000 0A' /proc/net/tcp*" for port in ports)
-    probe = f"curl -sf -o /dev/null --max-time 2 http://127.0.0.1:{HAPROXY_HEALTH_PORT}/health"
-    return ("/bin/sh", "-c", f"{probe} && {listening}")
-
-
-def _endpoints(routers: RouterSettings, host: str) -> dict[str, list[dict[str, str | int]]]:
-    """Where clients connect, by purpose, in the routers' order."""
-    return {
-        "read_write": [
-            {"host": host, "port": p} for p in routers.published(routers.read_write_port)
-        ],
-        "read_only": [{"host": host, "port": p} for p in routers.published(routers.read_only_port)],
-    }

@@ -11,7 +11,7 @@ import pulumi_docker as docker
 
 from platforms import docker_names as names
 from platforms.image_context import BASE, image_context
-from platforms.workload import FILES_DIRECTORY, USER_ID, Segment, Workload
+from platforms.workload import FILES_DIRECTORY, USER_ID, Peer, Segment, Workload
 
 STAGING = "/staging"
 # Container logs are kept on disk by Docker: bounded, or one loop of errors fills the disk.
@@ -51,6 +51,10 @@ class DockerPlatform:
                 before += replicas[-1:]
             replicas.append(self._container(workload, index, parent, files[0], before))
         return tuple(replicas)
+
+    def address(self, peer: Peer, index: int, segment: Segment) -> str:
+        """See Platform.address."""
+        return str(names.member_address(self._subnet, segment, peer, index))
 
     def _image(self, folder: str) -> docker.RemoteImage:
         if folder in self._images:

@@ -135,3 +135,11 @@ class Platform(Protocol):
     ) -> tuple[pulumi.Resource, ...]:
         """Registers what runs `workload`; returns one resource per replica, ready once created."""
         ...
+
+    def address(self, peer: Peer, index: int, segment: Segment) -> str:
+        """What replica `index` (from 0) is reached at within a segment, for as long as it lives.
+
+        For programs that hand addresses on to others, and so need one that every member resolves
+        alike, whoever is down at that moment.
+        """
+        ...

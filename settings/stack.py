@@ -89,3 +89,9 @@ class StackSettings(Settings):
     def redis_ports(self) -> tuple[int, ...]:
         """The port to the Redis primary on each router."""
         return self.postgres.routers.published(self.redis.port)
+
+    @property
+    def redis_max_clients(self) -> int:
+        """Client connections of one Redis member: all routers' at once, and the stack's own."""
+        routers = self.postgres.routers
+        return routers.replicas * routers.max_client_connections + 100
