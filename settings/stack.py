@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from settings.base import Settings
 from settings.postgres import PostgresSettings
+from settings.redis import RedisSettings
 
 # RFC 1918. Python's own is_private also means networks no container can be in, such as loopback.
 PRIVATE_NETWORKS = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
@@ -50,6 +51,7 @@ class StackSettings(Settings):
         description="Private network the stack's segments are cut from; /20 or larger.",
     )
     postgres: PostgresSettings = Field(default=PostgresSettings(), description="PostgreSQL.")
+    redis: RedisSettings = Field(default=RedisSettings(), description="Redis.")
     certificates: CertificateSettings = Field(
         default=CertificateSettings(), description="Life of the stack's certificates."
     )
@@ -62,3 +64,28 @@ class StackSettings(Settings):
         if subnet.prefixlen > 20:
             raise ValueError(f"{subnet} is too small: the segments need a /20 or larger")
         return subnet
+
+    @model_validator(mode="after")
+    def redis_ports_are_free(self) -> "StackSettings":
+        routers = self.postgres.routers
+        for key, first in (
+            ("read_write_port", routers.read_write_port),
+            ("read_only_port", routers.read_only_port),
+        ):
+            twice = sorted({*self.redis_ports} & {*routers.published(first)})
+            if twice:
+                raise ValueError(
+                    f"redis.port ({self.redis.port}) and postgres.routers.{key} ({first}) would "
+                    f"share port {twice[0]}: change one of them, or postgres.routers.port_step"
+                )
+        if self.redis_ports[-1] > 65535:
+            raise ValueError(
+                f"redis.port: the last router's port would be {self.redis_ports[-1]}: "
+                "the highest is 65535"
+            )
+        return self
+
+    @property
+    def redis_ports(self) -> tuple[int, ...]:
+        """The port to the Redis primary on each router."""
+        return self.postgres.routers.published(self.redis.port)

@@ -35,6 +35,15 @@ def refusal(**values: Any) -> str:
             {"postgres": {"failover": {"ttl": 30}}},
             "postgres.failover.ttl: unknown key; did you mean ttl_seconds?",
         ),
+        ({"reddis": {}}, "reddis: unknown key; did you mean redis?"),
+        (
+            {"redis": {"failover": {"down_after": 1000}}},
+            "redis.failover.down_after: unknown key; did you mean down_after_ms?",
+        ),
+        (
+            {"redis": {"snapshots": [{"seconds": 60, "change": 1}]}},
+            "redis.snapshots[0].change: unknown key; did you mean changes?",
+        ),
         (
             {"certificates": {"validity": 30}},
             "certificates.validity: unknown key; did you mean validity_days?",
@@ -52,7 +61,8 @@ def test_a_misspelt_key_names_the_nearest_right_one(given: dict[str, Any], messa
 def test_a_key_like_no_other_lists_the_keys_there_are() -> None:
     message = refusal(zebra=1)
     assert message == (
-        "zebra: unknown key; known here: bind_address, certificates, platform, postgres, subnet"
+        "zebra: unknown key; "
+        "known here: bind_address, certificates, platform, postgres, redis, subnet"
     )
 
 
@@ -92,6 +102,19 @@ def test_a_misspelt_key_is_named_before_what_is_missing_because_of_it() -> None:
         (
             {"certificates": {"validity_days": "1y"}},
             "certificates.validity_days: expected a whole number of days, got '1y'",
+        ),
+        (
+            {"redis": {"memory_mib": "512MB"}},
+            "redis.memory_mib: expected a whole number of MiB, got '512MB'",
+        ),
+        (
+            {"redis": {"failover": {"down_after_ms": "1s"}}},
+            "redis.failover.down_after_ms: expected a whole number of milliseconds, got '1s'",
+        ),
+        ({"redis": {"quorum": "two"}}, "redis.quorum: expected a whole number, got 'two'"),
+        (
+            {"redis": {"snapshots": {"seconds": 60}}},
+            "redis.snapshots: expected a list, got {'seconds': 60}",
         ),
         (
             {"postgres": {"members": True}},

@@ -40,6 +40,7 @@ def test_the_local_stack_loads_with_three_members_and_the_usual_database() -> No
     routers = settings.postgres.routers
     assert routers.published(routers.read_write_port) == (5432, 5442)
     assert routers.published(routers.read_only_port) == (5433, 5443)
+    assert settings.redis_ports == (6379, 6389)
     assert str(settings.bind_address) == "127.0.0.1"
 
 
@@ -155,6 +156,21 @@ def test_every_stack_file_of_the_project_loads() -> None:
     for name in files:
         stack = name.removeprefix("Pulumi.").removesuffix(".yaml")
         assert load(ROOT, stack).postgres.databases
+
+
+def test_the_stacks_of_the_system_tests_take_no_port_of_one_another_nor_of_the_local_one(
+    project: Path,
+) -> None:
+    files = [ROOT / "Pulumi.local.yaml", *(ROOT / "tests" / "system").glob("*.yaml")]
+    assert len(files) == 3
+    ports: list[int] = []
+    for file in files:
+        settings = from_engine(engine_configuration(project, file), file.name)
+        routers = settings.postgres.routers
+        for first in (routers.read_write_port, routers.read_only_port):
+            ports += routers.published(first)
+        ports += settings.redis_ports
+    assert sorted(ports) == sorted(set(ports))
 
 
 @pytest.mark.parametrize("key", sorted(simple_keys()))
