@@ -112,14 +112,15 @@ def check_ports(
     routers = settings.postgres.routers
     published = published_ports(client) if client is not None else {}
     for key, first in (
-        ("read_write_port", routers.read_write_port),
-        ("read_only_port", routers.read_only_port),
+        ("postgres.routers.read_write_port", routers.read_write_port),
+        ("postgres.routers.read_only_port", routers.read_only_port),
+        ("redis.port", settings.redis.port),
     ):
         for port in routers.published(first):
             holder = published.get(port)
             if holder is not None and holder.labels.get(LABEL_STACK) == stack:
                 continue
-            fix = f"stop it, or set postgres.routers.{key} in Pulumi.{stack}.yaml to a free port"
+            fix = f"stop it, or set {key} in Pulumi.{stack}.yaml to a free port"
             if holder is not None:
                 yield Finding(f"port {port} is in use by container {holder.name}", fix)
                 continue

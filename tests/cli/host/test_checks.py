@@ -50,36 +50,52 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def one_router(read_write: int, read_only: int, **more: Any) -> Any:
+def one_router(read_write: int, read_only: int, redis: int, **more: Any) -> Any:
     routers = {"replicas": 1, "read_write_port": read_write, "read_only_port": read_only}
-    return parse({"postgres": {"routers": routers}, **more}, "test")
+    return parse({"postgres": {"routers": routers}, "redis": {"port": redis}, **more}, "test")
 
 
-def test_a_port_in_use_names_the_process_that_has_it() -> None:
-    (other,) = free_ports(1)
+@pytest.mark.parametrize(
+    ("taken", "key"),
+    [
+        (0, "postgres.routers.read_write_port"),
+        (1, "postgres.routers.read_only_port"),
+        (2, "redis.port"),
+    ],
+)
+def test_a_port_in_use_names_the_process_that_has_it(taken: int, key: str) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = int(listener.getsockname()[1])
-        (found,) = checks.check_ports(None, "local", one_router(port, other))
+        ports = free_ports(2)
+        ports.insert(taken, port)
+        (found,) = checks.check_ports(None, "local", one_router(*ports))
     name = Path("/proc/self/comm").read_text().strip()
     assert found.problem == f"port {port} is in use by {name} (process {os.getpid()})"
-    assert "postgres.routers.read_write_port in Pulumi.local.yaml" in found.fix
+    assert found.fix == f"stop it, or set {key} in Pulumi.local.yaml to a free port"
 
 
 def test_free_ports_are_no_finding() -> None:
-    assert list(checks.check_ports(None, "local", one_router(*free_ports(2)))) == []
+    assert list(checks.check_ports(None, "local", one_router(*free_ports(3)))) == []
 
 
 def test_a_port_another_container_publishes_names_it_and_its_own_is_fine() -> None:
-    first, second = free_ports(2)
+    first, second, third = free_ports(3)
     others = engine(containers=[publisher("web", first), publisher("mine", second, "local")])
-    (found,) = checks.check_ports(others, "local", one_router(first, second))
+    (found,) = checks.check_ports(others, "local", one_router(first, second, third))
     assert found.problem == f"port {first} is in use by container web"
 
 
+def test_the_redis_port_of_every_router_is_looked_at() -> None:
+    settings = parse({}, "test")
+    others = engine(containers=[publisher("cache", settings.redis_ports[-1])])
+    found = [each.problem for each in checks.check_ports(others, "local", settings)]
+    assert "port 6389 is in use by container cache" in found
+
+
 def test_an_address_this_machine_does_not_have_is_one_finding() -> None:
-    settings = one_router(*free_ports(2), bind_address="192.0.2.7")
+    settings = one_router(*free_ports(3), bind_address="192.0.2.7")
     (found,) = checks.check_address(None, "local", settings)
     assert list(checks.check_ports(None, "local", settings)) == []
     assert found.problem == "bind_address 192.0.2.7 is no address of this machine"
