@@ -36,6 +36,13 @@ def postgres(**values):
     return change
 
 
+def redis(**values):
+    def change(config):
+        config["selfmonitor:redis"].update(values)
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -43,6 +50,13 @@ def postgres(**values):
         (postgres(memory_mib="1GB"), ["memory_mib", "whole number of MiB", "1GB"]),
         (postgres(members=4), ["members", "must be odd"]),
         (postgres(members=1), ["members", "greater than or equal to 3"]),
+        (redis(sentinels=2), ["redis.sentinels", "greater than or equal to 3", "got 2"]),
+        (redis(quorum=4), ["redis", "quorum (4) is more than there are sentinels (3)"]),
+        (
+            redis(memory_mib=512, maxmemory_mib=600),
+            ["redis", "maxmemory_mib (600) is more than memory_mib (512)"],
+        ),
+        (redis(port=25442), ["redis.port (25442)", "read_write_port (25432)", "port 25442"]),
         (lambda c: c.update({"selfmonitor:subnet": "10.93.0.0/24"}), ["subnet", "too small"]),
         (lambda c: c.update({"selfmonitor:subnets": "x"}), ["subnets", "did you mean subnet?"]),
     ],
@@ -53,16 +67,25 @@ def test_a_bad_stack_file_is_one_line_and_changes_nothing(bad, change, words):
         assert word in complaint
 
 
-def test_a_port_in_use_is_named_with_who_uses_it(bad):
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        (
+            "postgres.routers.read_write_port",
+            lambda port: postgres(routers={"read_write_port": port, "read_only_port": 25433}),
+        ),
+        ("redis.port", lambda port: redis(port=port)),
+    ],
+)
+def test_a_port_in_use_is_named_with_who_uses_it(bad, key, change):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        routers = {"read_write_port": port, "read_only_port": 25433}
-        complaint = bad(postgres(routers=routers))
+        complaint = bad(change(port))
     assert f"port {port} is in use by" in complaint
     assert "python" in complaint or "pytest" in complaint
-    assert "read_write_port" in complaint
+    assert f"set {key} in" in complaint
 
 
 def test_a_subnet_that_is_taken_is_named_with_by_whom(bad, stack):
