@@ -71,7 +71,8 @@ class Group:
 
     def sentinel(self, name):
         """A client of a Sentinel."""
-        return self._connect(self.sentinels[name], self.sentinel_port)
+        address = "127.0.0.1" if name == self.name else self.sentinels[name]
+        return self._connect(address, self.sentinel_port)
 
     def name_of(self, address):
         """The member at an address, or None."""
