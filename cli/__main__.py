@@ -16,8 +16,9 @@ COMMANDS = {
     "preview": ("cli.preview", "Show what up would do, and change nothing."),
     "status": ("cli.status", "Show how the stack is."),
     "psql": ("cli.psql", "Open psql as the application does."),
+    "redis-cli": ("cli.redis_cli", "Open redis-cli as the application does."),
     "connection": ("cli.connection", "Show what an application needs to connect."),
-    "switchover": ("cli.switchover", "Move the primary, planned."),
+    "switchover": ("cli.switchover", "Move the primary of PostgreSQL or Redis, planned."),
     "logs": ("cli.logs", "Show a member's log."),
     "down": ("cli.down", "Stop the stack; data and passwords stay."),
     "doctor": ("cli.doctor", "Check this machine and the stack, with a fix for each finding."),
@@ -37,7 +38,9 @@ class Commands(click.Group):
         """None for an unknown name; click then says so and exits with 2."""
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[name][0]), name)
+        command: click.Command = getattr(
+            importlib.import_module(COMMANDS[name][0]), name.replace("-", "_")
+        )
         return command
 
     def resolve_command(
@@ -67,7 +70,7 @@ class Commands(click.Group):
 )
 @click.pass_context
 def main(context: click.Context, stack: str, config_file: Path | None) -> None:
-    """A highly available PostgreSQL data platform that proves what it promises."""
+    """A highly available PostgreSQL and Redis data platform that proves what it promises."""
     from cli.project import ROOT, Project
 
     context.obj = Project(ROOT, stack, config_file.resolve() if config_file else None)

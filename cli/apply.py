@@ -25,8 +25,9 @@ from standalone.plan import Step as PlanStep
 if TYPE_CHECKING:
     import docker
 
-# The order in which workloads stop: who depends on others first. Those not named stop first.
-STOP_LAST = ("postgres", "etcd")
+# The order in which workloads stop: who depends on others first. Those not named stop first;
+# Sentinels among them, before what they watch: a failover would lead nowhere.
+STOP_LAST = ("redis", "postgres", "etcd")
 
 
 class Applier(Protocol):

@@ -13,6 +13,7 @@ import click
 from cli.errors import OperationFailed, UserError
 from cli.host import docker_engine
 from cli.project import Project, current_project
+from cli.redis import RedisPart
 from platforms.docker_names import (
     LABEL_ADDRESSES,
     LABEL_MEMBER,
@@ -39,6 +40,11 @@ CUT_SECONDS = 10
 CERTIFICATE = "/etc/selfmonitor/tls.crt"
 KEY = "/etc/selfmonitor/tls.key"
 AUTHORITY = "/etc/selfmonitor/ca.crt"
+# Where each database server keeps its process id.
+PID_FILES = {
+    "postgres": "/var/lib/postgresql/17/main/postmaster.pid",
+    "redis": "/run/redis/redis.pid",
+}
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def combine(answers: Mapping[str, Mapping[str, Any] | str]) -> PostgresStatus:
     return PostgresStatus(leader, tuple(members))
 
 
-class Cluster:
+class Cluster(RedisPart):
     """A stack on Docker. See the methods; none of them needs the Pulumi CLI."""
 
     def __init__(self, project: Project, client: "docker.DockerClient") -> None:
@@ -217,8 +223,8 @@ class Cluster:
             raise UserError(f"stack {self.stack} was never up: ./selfmonitor -s {self.stack} up")
         return self._connection
 
-    def router_inside(self, published_port: str) -> dict[str, str]:
-        """The router behind a published port, as members of the data segment reach it.
+    def router_inside(self, published_port: str, segment: Segment) -> dict[str, str]:
+        """The router behind a published port, as members of a segment reach it.
 
         hostaddr, port, and host: the name its certificate bears.
         """
@@ -226,10 +232,17 @@ class Cluster:
             for port in container.attrs["Ports"]:
                 if str(port.get("PublicPort")) == published_port:
                     name = container.attrs["Labels"][LABEL_MEMBER]
-                    addresses = json.loads(container.attrs["Labels"][LABEL_ADDRESSES])
-                    data = addresses[object_name(self.stack, Segment.DATA.value)]
-                    return {"host": name, "hostaddr": data, "port": str(port["PrivatePort"])}
+                    address = self.address(name, segment)
+                    return {"host": name, "hostaddr": address, "port": str(port["PrivatePort"])}
         raise OperationFailed(f"no router publishes port {published_port}: ./selfmonitor status")
+
+    def address(self, member: str, segment: Segment) -> str:
+        """The member's address in a segment. Raises UserError for a name there is not."""
+        addresses = json.loads(self.container(member).labels[LABEL_ADDRESSES])
+        network = object_name(self.stack, segment.value)
+        if network not in addresses:
+            raise UserError(f"{member} is not in the segment {segment.value}")
+        return str(addresses[network])
 
     # Planned change.
 
@@ -261,12 +274,12 @@ class Cluster:
     # Faults.
 
     def kill_process(self, member: str) -> None:
-        """SIGKILL to the postmaster; Patroni and the container live on."""
-        result = self.container(member).exec_run(
-            ["/bin/sh", "-c", 'kill -9 "$(head -n 1 /var/lib/postgresql/17/main/postmaster.pid)"']
-        )
+        """SIGKILL to the database server of the container; what looks after it lives on."""
+        container = self.container(member)
+        pid_file = PID_FILES[container.labels[LABEL_WORKLOAD]]
+        result = container.exec_run(["/bin/sh", "-c", f'kill -9 "$(head -n 1 {pid_file})"'])
         if result.exit_code:
-            raise OperationFailed(f"{member}: no postmaster to kill: {result.output.decode()}")
+            raise OperationFailed(f"{member}: no server to kill: {result.output.decode()}")
 
     def kill(self, member: str) -> None:
         """SIGKILL to everything in the container; it stays down until started."""

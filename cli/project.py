@@ -61,6 +61,16 @@ class Project:
         """The stack's certificate authority, for clients. Public."""
         return self.directory / "ca.crt"
 
+    @property
+    def application_certificate_file(self) -> Path:
+        """What an application shows to Redis and Sentinel where no router is in between. Public."""
+        return self.directory / "application.crt"
+
+    @property
+    def application_key_file(self) -> Path:
+        """The certificate's key. Secret."""
+        return self.directory / "application.key"
+
     def forget(self) -> None:
         """Deletes the stack's state and secrets; the lock, which is held, stays."""
         for path in self.directory.iterdir():

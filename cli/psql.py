@@ -3,14 +3,14 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import click
 
 from cli.cluster import Cluster, open_cluster
-from cli.errors import OperationFailed, UserError
+from cli.inside import run_in_container
+from platforms.workload import Segment
 
 
 def _escaped(text: str) -> str:
@@ -44,38 +44,18 @@ def _conninfo(info: dict[str, str]) -> str:
     )
 
 
-# psql in a member's container: the password arrives on a descriptor, lives in memory-backed
-# /tmp in a file only this user reads, and goes with the shell.
-IN_CONTAINER = 'trap \'rm -f "$PGPASSFILE"\' EXIT; psql "$@"'
-
-
 def _with_container(cluster: Cluster, info: dict[str, str], arguments: tuple[str, ...]) -> int:
     """Psql of a PostgreSQL container, through the router all the same."""
-    docker_client = shutil.which("docker")
-    if docker_client is None:
-        raise UserError(
-            "neither psql nor the docker command is installed: "
-            "sudo apt-get install postgresql-client"
-        )
-    running = [c for c in cluster.containers("postgres") if c.attrs["State"] == "running"]
-    if not running:
-        raise OperationFailed(f"no PostgreSQL container of stack {cluster.stack} runs")
-    name = running[0].attrs["Names"][0].lstrip("/")
-    router = cluster.router_inside(info["port"])
+    router = cluster.router_inside(info["port"], Segment.DATA)
     inside = {**info, **router, "sslrootcert": "/etc/selfmonitor/ca.crt"}
-    path = f"/tmp/.pgpass-{os.getpid()}"
-    placed = subprocess.run(
-        [docker_client, "exec", "-i", name, "sh", "-c", f"umask 077; cat > {path}"],
-        input=password_line(inside),
-        text=True,
-        check=False,
+    return run_in_container(
+        cluster,
+        "postgres",
+        secret=password_line(inside),
+        script='PGPASSFILE=$SECRET psql "$@"',
+        arguments=("psql", _conninfo(inside), *arguments),
+        hint="sudo apt-get install postgresql-client",
     )
-    if placed.returncode:
-        raise OperationFailed("psql could not be prepared (see above)")
-    interactive = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
-    command = [docker_client, "exec", *interactive, "-e", f"PGPASSFILE={path}", name]
-    command += ["sh", "-c", IN_CONTAINER, "psql", _conninfo(inside), *arguments]
-    return subprocess.run(command, check=False).returncode
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -22,15 +23,16 @@ def endpoints(cluster: Cluster) -> dict[str, list[str]]:
     return {
         "read_write": [f"{host}:{port}" for port in routers.published(routers.read_write_port)],
         "read_only": [f"{host}:{port}" for port in routers.published(routers.read_only_port)],
+        "redis": [f"{host}:{port}" for port in settings.redis_ports],
     }
 
 
 def others(cluster: Cluster) -> list[dict[str, str]]:
-    """Consensus members and routers: {name, workload, state} by Docker's word."""
+    """Those that do not speak for themselves: {name, workload, state} by Docker's word."""
     result = []
     for container in cluster.containers():
         labels = container.attrs["Labels"]
-        if labels[LABEL_WORKLOAD] == "postgres":
+        if labels[LABEL_WORKLOAD] in ("postgres", "redis", "sentinel"):
             continue
         text = container.attrs["Status"]
         health = text.rpartition("(")[2].rstrip(")") if "(" in text else ""
@@ -46,17 +48,28 @@ def others(cluster: Cluster) -> list[dict[str, str]]:
 
 def collect(cluster: Cluster) -> dict[str, Any]:
     """What `status -o json` prints."""
-    postgres = cluster.postgres_status()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        asked = pool.submit(cluster.redis_status)
+        postgres = cluster.postgres_status()
+        redis = asked.result()
     rest = others(cluster)
     return {
         "stack": cluster.stack,
-        "healthy": postgres.healthy and all(each["state"] == "healthy" for each in rest),
+        "healthy": postgres.healthy
+        and redis.healthy
+        and all(each["state"] == "healthy" for each in rest),
         "postgres": {
             "leader": postgres.leader,
             "members": [asdict(member) for member in postgres.members],
         },
+        "redis": {
+            "leader": redis.leader,
+            "members": [asdict(member) for member in redis.members],
+            "sentinels": [asdict(sentinel) for sentinel in redis.sentinels],
+        },
         "consensus": [each for each in rest if each["workload"] == "etcd"],
         "routers": [each for each in rest if each["workload"] == "router"],
+        "events": [each for each in rest if each["workload"] == "events"],
         "endpoints": endpoints(cluster),
     }
 
@@ -93,18 +106,63 @@ def render(status: dict[str, Any]) -> Any:
             _lag(member["lag_bytes"]),
             "yes" if member["synchronous"] else "",
         )
-    for each in (*status["consensus"], *status["routers"]):
+    for each in (*status["consensus"], *status["routers"], *status["events"]):
         fine = each["state"] == "healthy"
-        role = "consensus" if each["workload"] == "etcd" else "router"
+        role = "consensus" if each["workload"] == "etcd" else each["workload"]
         table.add_row(
             each["name"], role, Text(each["state"], style="green" if fine else "red"), "", "", ""
         )
     ends = status["endpoints"]
     where = Text(
         f"read and write  {'  '.join(ends['read_write'])}\n"
-        f"read only       {'  '.join(ends['read_only'])}"
+        f"read only       {'  '.join(ends['read_only'])}\n"
+        f"Redis           {'  '.join(ends['redis'])}"
     )
-    return Group(head, "", table, "", where)
+    return Group(head, "", table, "", _redis_table(status["redis"]), "", where)
+
+
+def _redis_table(redis: dict[str, Any]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("member", "role", "state", "lag", "memory", "persistence"):
+        table.add_column(title, justify="right" if title in ("lag", "memory") else "left")
+    for member in redis["members"]:
+        fine = member["state"] in ("running", "in step")
+        kept = member["persistence"]
+        table.add_row(
+            member["name"],
+            Text(member["role"], style="bold" if member["role"] == "primary" else ""),
+            Text(member["state"], style="green" if fine else "red"),
+            _lag(member["lag_bytes"]),
+            _memory(member["memory_bytes"], member["memory_limit_bytes"]),
+            Text(_kept(member), style="" if kept == "ok" else "red"),
+        )
+    for sentinel in redis["sentinels"]:
+        fine = sentinel["quorum"] and sentinel["primary"] == redis["leader"] is not None
+        word = f"sees {sentinel['primary'] or 'no primary'}, "
+        word += f"quorum of {sentinel['usable']}" if sentinel["quorum"] else "NO QUORUM"
+        state = word if sentinel["state"] == "healthy" else sentinel["state"]
+        table.add_row(
+            sentinel["name"], "sentinel", Text(state, style="green" if fine else "red"), "", "", ""
+        )
+    return table
+
+
+def _memory(used: int | None, limit: int | None) -> str:
+    if used is None:
+        return ""
+    mib = 1024 * 1024
+    return f"{used / mib:.1f} of {limit / mib:.0f} MiB" if limit else f"{used / mib:.1f} MiB"
+
+
+def _kept(member: dict[str, Any]) -> str:
+    if member["persistence"] is None:
+        return ""
+    age = member["last_snapshot_seconds"]
+    ago = f"{age // 3600} h" if age >= 7200 else f"{age // 60} min" if age >= 120 else f"{age} s"
+    return f"{member['persistence']}, snapshot {ago} ago"
 
 
 def _collect_or_explain(cluster: Cluster) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """selfmonitor up"""
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from cli.apply import Applier, applier
 from cli.cluster import Cluster
-from cli.console import Steps
+from cli.console import Step, Steps
 from cli.errors import OperationFailed, UserError
 from cli.host import base_image, certificates, checks, docker_engine
 from cli.project import Project, current_project
@@ -36,48 +37,98 @@ def prepare(project: Project, steps: Steps) -> "docker.DockerClient":
 
 
 def wait_until_healthy(cluster: Cluster, steps: Steps) -> None:
-    """Until every member streams and both routers let the application in."""
+    """Until both databases are whole and every router lets the application in to each."""
+    deadline = time.monotonic() + HEALTHY_SECONDS
     with steps.step("every standby streaming, every router answering") as step:
-        deadline = time.monotonic() + HEALTHY_SECONDS
-        while not (status := cluster.postgres_status()).healthy:
-            if time.monotonic() > deadline:
-                raise OperationFailed(
-                    f"the cluster is not healthy after {HEALTHY_SECONDS} s",
-                    tuple(f"{m.name}: {m.role}, {m.state}" for m in status.members),
-                )
-            step.update(", ".join(f"{m.name} {m.state}" for m in status.members))
-            time.sleep(0.5)
+        _wait(cluster.postgres_status, "PostgreSQL", step, deadline)
         for endpoint in cluster.outputs()["postgres_endpoints"]["read_write"]:
-            _log_in(cluster, int(endpoint["port"]), deadline)
+            _patiently(_log_in, cluster, int(endpoint["port"]), deadline)
+    with steps.step("every Redis replica in step, every Sentinel agreeing") as step:
+        _wait(cluster.redis_status, "Redis", step, deadline)
+        for port in cluster.redis_access().ports:
+            _patiently(_ping, cluster, port, deadline)
 
 
-def _log_in(cluster: Cluster, port: int, deadline: float) -> None:
-    import psycopg
+class _Status(Protocol):
+    @property
+    def healthy(self) -> bool: ...
+    @property
+    def members(self) -> Sequence[Any]: ...
 
+
+def _wait(look: Callable[[], _Status], title: str, step: Step, deadline: float) -> None:
+    while not (status := look()).healthy:
+        if time.monotonic() > deadline:
+            raise OperationFailed(
+                f"{title} is not healthy after {HEALTHY_SECONDS} s",
+                tuple(f"{m.name}: {m.role}, {m.state}" for m in status.members),
+            )
+        step.update(", ".join(f"{m.name} {m.state}" for m in status.members))
+        time.sleep(0.5)
+
+
+class _Refused(Exception):
+    """Nobody was let in, yet."""
+
+
+def _patiently(
+    attempt: Callable[[Cluster, int], None], cluster: Cluster, port: int, deadline: float
+) -> None:
     while True:
         try:
-            arguments: dict[str, Any] = {**cluster.conninfo(), "port": str(port)}
-            with psycopg.connect(**arguments, connect_timeout=5) as connection:
-                connection.execute("SELECT 1")
+            attempt(cluster, port)
             return
-        except psycopg.OperationalError as error:
+        except _Refused as refused:
             if time.monotonic() > deadline:
-                reason = " ".join(str(error).split())
-                raise OperationFailed(
-                    f"the router on port {port} lets nobody in: {reason}"
-                ) from None
+                raise OperationFailed(str(refused)) from None
             time.sleep(0.5)
 
 
-def write_authority(project: Project, by: Applier) -> None:
-    """Clients verify the server with this file; it is public."""
-    text = by.outputs()["ca_certificate"]
-    path = project.authority_file
-    if not path.exists() or path.read_text() != text:
-        from standalone.state import replace_file
+def _log_in(cluster: Cluster, port: int) -> None:
+    import psycopg
 
-        replace_file(path, text.encode())
-        path.chmod(0o644)
+    try:
+        arguments: dict[str, Any] = {**cluster.conninfo(), "port": str(port)}
+        with psycopg.connect(**arguments, connect_timeout=5) as connection:
+            connection.execute("SELECT 1")
+    except psycopg.OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise _Refused(f"the router on port {port} lets nobody in: {reason}") from None
+
+
+def _ping(cluster: Cluster, port: int) -> None:
+    import redis
+
+    access = cluster.redis_access()
+    try:
+        with redis.Redis(
+            host=access.host,
+            port=port,
+            username=access.username,
+            password=access.password,
+            ssl=True,
+            ssl_ca_certs=access.ca_file,
+            socket_timeout=5,
+        ) as client:
+            client.ping()
+    except redis.RedisError as error:
+        raise _Refused(f"the router on port {port} lets nobody in: {error}") from None
+
+
+def write_credentials(project: Project, by: Applier) -> None:
+    """The authority's certificate, by which clients verify the servers, and what they show."""
+    from standalone.state import replace_file
+
+    outputs = by.outputs()
+    for path, output, mode in (
+        (project.authority_file, "ca_certificate", 0o644),
+        (project.application_certificate_file, "application_certificate", 0o644),
+        (project.application_key_file, "application_key", 0o600),
+    ):
+        text = outputs[output]
+        if not path.exists() or path.read_text() != text:
+            replace_file(path, text.encode())
+        path.chmod(mode)
 
 
 def panel(cluster: Cluster, seconds: float, changed: bool) -> None:
@@ -93,14 +144,17 @@ def panel(cluster: Cluster, seconds: float, changed: bool) -> None:
         return "  ".join(f"{each['host']}:{int(each['port'])}" for each in endpoints[kind])
 
     info = cluster.conninfo()
+    redis = cluster.redis_access()
+    ports = "  ".join(f"{redis.host}:{port}" for port in redis.ports)
     run = "./selfmonitor" + ("" if cluster.stack == "local" else f" -s {cluster.stack}")
     lines = [
         f"read and write   {addresses('read_write')}",
         f"read only        {addresses('read_only')}",
         f"database         {info['dbname']}, user {info['user']}",
+        f"Redis            {ports}",
         "",
         f"look    {run} status",
-        f"connect {run} psql          for an application: {run} connection",
+        f"connect {run} psql, {run} redis-cli          for an application: {run} connection",
         f"try     {run} drill postgres --kind process-kill",
         f"stop    {run} down",
     ]
@@ -127,7 +181,7 @@ def up(context: click.Context) -> None:
         client = prepare(project, steps)
         by = applier(project, client)
         changed = by.up(steps)
-        write_authority(project, by)
+        write_credentials(project, by)
         cluster = Cluster(project, client)
         wait_until_healthy(cluster, steps)
     panel(cluster, time.monotonic() - begun, changed)

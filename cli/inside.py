@@ -1,0 +1,49 @@
+"""A client program of a member's container, at the person's own terminal."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from cli.cluster import Cluster
+from cli.errors import OperationFailed, UserError
+
+# The secret arrives on a descriptor, lives in memory-backed /tmp in a file only this user reads,
+# and goes with the shell.
+SCRIPT = "trap 'rm -f \"$SECRET\"' EXIT; {script}"
+
+
+def run_in_container(
+    cluster: Cluster,
+    workload: str,
+    *,
+    secret: str,
+    script: str,
+    arguments: tuple[str, ...],
+    hint: str,
+) -> int:
+    """Runs a shell script in a running member of the workload; its exit status.
+
+    script: with $SECRET, the path of a file that holds `secret`. arguments: $0 and those that
+    follow. hint: how to have the program on this machine instead.
+    """
+    docker_client = shutil.which("docker")
+    if docker_client is None:
+        raise UserError(f"neither {arguments[0]} nor the docker command is installed: {hint}")
+    running = [c for c in cluster.containers(workload) if c.attrs["State"] == "running"]
+    if not running:
+        raise OperationFailed(f"no {workload} container of stack {cluster.stack} runs")
+    name = running[0].attrs["Names"][0].lstrip("/")
+    path = f"/tmp/.secret-{os.getpid()}"
+    placed = subprocess.run(
+        [docker_client, "exec", "-i", name, "sh", "-c", f"umask 077; cat > {path}"],
+        input=secret,
+        text=True,
+        check=False,
+    )
+    if placed.returncode:
+        raise OperationFailed(f"{arguments[0]} could not be prepared (see above)")
+    interactive = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
+    command = [docker_client, "exec", *interactive, "-e", f"SECRET={path}", name]
+    command += ["sh", "-c", SCRIPT.format(script=script), *arguments]
+    return subprocess.run(command, check=False).returncode
