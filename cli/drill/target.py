@@ -70,7 +70,7 @@ class InsideWriter(Protocol):
         """When a write was accepted, as time.time(), in order; waits for the writer's end."""
 
     def close(self) -> None:
-        """Ends it, whether it is done or not."""
+        """Ends it, whether it is done or not; never raises."""
 
 
 class Cluster(Protocol):
