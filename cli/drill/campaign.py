@@ -3,20 +3,16 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-import psycopg
-
-from cli.drill import table
-from cli.drill.connection import Connect
 from cli.drill.faults import Fault
 from cli.drill.result import Campaign, RunResult
 from cli.drill.run import Notify, NotReady, Timing, run_once
+from cli.drill.service import Service
 from cli.drill.stop import Interrupted, StopRequest
-from cli.drill.target import Cluster
+from cli.drill.store import Store, StoreError
 
 
 def run_campaign(
-    cluster: Cluster,
-    connect: Connect,
+    service: Service,
     faults: Sequence[Fault],
     *,
     runs: int,
@@ -30,21 +26,20 @@ def run_campaign(
     until it had to end; `finished` gets each run as it ends.
 
     A run that failed (see RunResult.failure) is the last one: to go on breaking a cluster that
-    has not recovered measures nothing and destroys the traces. Raises psycopg.Error if the
-    table cannot be made, before anything is broken.
+    has not recovered measures nothing and destroys the traces. Raises StoreError if
+    nothing can be written, before anything is broken.
     """
     started_at = datetime.now(UTC)
     results: list[RunResult] = []
     ended_early: str | None = None
     interrupted = False
     unhealed: str | None = None
-    table.create(connect)
+    service.store.create()
     try:
         for fault in faults:
             for number in range(1, runs + 1):
                 result = run_once(
-                    cluster,
-                    connect,
+                    service,
                     fault,
                     number,
                     clients=clients,
@@ -66,10 +61,13 @@ def run_campaign(
         ended_early = "it was interrupted; the run that was under way is not counted"
         interrupted = True
     finally:
-        leftover = _drop(connect)
+        leftover = _drop(service.store)
     planned = runs * len(faults)
     return Campaign(
-        stack=cluster.stack,
+        service=service.name,
+        wait=service.wait,
+        keeps_acknowledged=service.keeps_acknowledged,
+        stack=service.cluster.stack,
         started_at=started_at,
         clients=clients,
         runs_planned=planned,
@@ -81,9 +79,9 @@ def run_campaign(
     )
 
 
-def _drop(connect: Connect) -> str | None:
+def _drop(store: Store) -> str | None:
     try:
-        table.drop(connect)
-    except psycopg.Error as error:
-        return f"table {table.NAME} could not be dropped ({str(error).strip()})"
+        store.drop()
+    except StoreError as error:
+        return f"{store.name} could not be dropped ({error})"
     return None

@@ -2,20 +2,23 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
 from pathlib import Path
+from typing import Any
 
 import click
-import psycopg
 from rich.console import Console
 
-from cli.drill import picture, report
+from cli.drill import picture, report, service
 from cli.drill.campaign import run_campaign
-from cli.drill.connection import connector
-from cli.drill.faults import FAULTS, Fault
+from cli.drill.faults import Fault
+from cli.drill.kinds import KINDS
 from cli.drill.progress import Progress
 from cli.drill.result import Campaign
+from cli.drill.service import Service
 from cli.drill.stop import StopRequest, stop_on_signals
+from cli.drill.store import StoreError
 from cli.drill.strip import legend, strip
 from cli.drill.target import Cluster
 
@@ -26,9 +29,65 @@ UNASKED_STACK = "local"
 
 ERRORS_SHOWN = 5
 
-KINDS_HELP = "\b\nKinds:\n" + "\n".join(
-    f"  {fault.kind:<15} {fault.summary}" for fault in FAULTS.values()
-)
+
+def _kinds_help(kinds: Mapping[str, Fault]) -> str:
+    lines = (f"  {fault.kind:<15} {fault.summary}" for fault in kinds.values())
+    return "\b\nKinds:\n" + "\n".join(lines)
+
+
+def _drill_command(
+    kinds: Mapping[str, Fault], *, least_clients: int
+) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of the group below, with the options that drilling any service has."""
+    options: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = [
+        drill.command(epilog=_kinds_help(kinds)),
+        click.option(
+            "--kind",
+            "kinds",
+            multiple=True,
+            required=True,
+            type=click.Choice([*kinds, ALL]),
+            metavar="KIND",
+            help="What to break; may be given more than once, or 'all'.",
+        ),
+        click.option(
+            "--runs",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            help="Of each kind.",
+        ),
+        click.option(
+            "--hold",
+            type=click.FloatRange(min=0, max=600),
+            metavar="SECONDS",
+            help="How long a fault that has to be undone lasts, instead of its own time.",
+        ),
+        click.option(
+            "--clients",
+            type=click.IntRange(least_clients, 64),
+            default=4,
+            show_default=True,
+            help="Clients that write all the while.",
+        ),
+        click.option(
+            "-o",
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="json|FILE.svg",
+            help="JSON on standard output, or a picture; may be given more than once.",
+        ),
+        click.option("--yes", is_flag=True, help=f"Needed for any stack but '{UNASKED_STACK}'."),
+        click.pass_context,
+    ]
+
+    def decorate(body: Callable[..., None]) -> click.Command:
+        command: Any = reduce(lambda made, option: option(made), reversed(options), body)
+        assert isinstance(command, click.Command)
+        return command
+
+    return decorate
 
 
 @click.group()
@@ -36,44 +95,53 @@ def drill() -> None:
     """Break the running cluster for real and count what it cost."""
 
 
-@drill.command(epilog=KINDS_HELP)
+@_drill_command(KINDS["postgres"], least_clients=1)
+def postgres(ctx: click.Context, **options: Any) -> None:
+    """Break PostgreSQL while clients write to it, and read every row back.
+
+    An outage is the longest time without an acknowledged commit, as the clients saw it;
+    p50 and p95 are nearest-rank percentiles. The exit code is 1 if a single acknowledged row
+    is lost, if a commit was acknowledged that no standby had, or if the cluster did not come
+    back whole.
+    """
+    _carry_out(ctx, KINDS["postgres"], service.postgres, **options)
+
+
+@_drill_command(KINDS["redis"], least_clients=2)
 @click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    required=True,
-    type=click.Choice([*FAULTS, ALL]),
-    metavar="KIND",
-    help="What to break; may be given more than once, or 'all'.",
-)
-@click.option(
-    "--runs", type=click.IntRange(min=1), default=1, show_default=True, help="Of each kind."
-)
-@click.option(
-    "--hold",
-    type=click.FloatRange(min=0, max=600),
-    metavar="SECONDS",
-    help="How long a fault that has to be undone lasts, instead of its own time.",
-)
-@click.option(
-    "--clients",
-    type=click.IntRange(1, 64),
-    default=4,
+    "--wait",
+    type=click.IntRange(min=0),
+    default=0,
     show_default=True,
-    help="Clients that write all the while.",
+    metavar="REPLICAS",
+    help="Count a row as acknowledged only once so many replicas have confirmed it (WAIT).",
 )
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    metavar="json|FILE.svg",
-    help="JSON on standard output, or a picture; may be given more than once.",
-)
-@click.option("--yes", is_flag=True, help=f"Needed for any stack but '{UNASKED_STACK}'.")
-@click.pass_context
-def postgres(
+def redis(ctx: click.Context, *, wait: int, **options: Any) -> None:
+    """Break Redis while clients write to it, and read every row back.
+
+    Half of the clients write through the router, the others ask the Sentinels where to. An
+    outage is the longest time without an acknowledged write on one of the two ways; p50 and p95
+    are nearest-rank percentiles. Redis replicates after it has acknowledged, so a change of
+    primary may lose rows: they are counted. The exit code is 1 if one is lost that a replica had
+    confirmed (--wait), if another primary was chosen where none may be, or if Redis did not come
+    back whole.
+    """
+    _carry_out(ctx, KINDS["redis"], partial(_redis_service, wait=wait), **options)
+
+
+def _redis_service(cluster: Cluster, wait: int) -> Service:
+    replicas = len(cluster.members("redis")) - 1
+    if wait > max(replicas, 0):
+        raise click.UsageError(
+            f"--wait {wait}: stack '{cluster.stack}' has {max(replicas, 0)} replicas of Redis"
+        )
+    return service.redis(cluster, wait)
+
+
+def _carry_out(
     ctx: click.Context,
+    known: Mapping[str, Fault],
+    open_service: Callable[[Cluster], Service],
     *,
     kinds: tuple[str, ...],
     runs: int,
@@ -82,23 +150,17 @@ def postgres(
     outputs: tuple[str, ...],
     yes: bool,
 ) -> None:
-    """Break PostgreSQL while clients write to it, and read every row back.
-
-    An outage is the longest time without an acknowledged commit, as the clients saw it;
-    p50 and p95 are nearest-rank percentiles. The exit code is 1 if a single acknowledged row
-    is lost, if a commit was acknowledged that no standby had, or if the cluster did not come
-    back whole.
-    """
     as_json, pictures = _destinations(outputs)
-    faults = _chosen(kinds, hold)
+    faults = _chosen(known, kinds, hold)
     # Not at the top: --help and usage errors need not wait for the Docker client to load.
     from cli.cluster import open_cluster
 
-    cluster: Cluster = open_cluster(ctx)
+    cluster: Cluster = open_cluster(ctx)  # type: ignore[assignment]
     if cluster.stack != UNASKED_STACK and not yes:
         raise click.UsageError(
             f"this breaks stack '{cluster.stack}' for real; give --yes if you mean it", ctx
         )
+    drilled = open_service(cluster)
     progress_console = Console(stderr=True)
     with cluster.lock(), Progress(progress_console, runs) as progress:
         progress.say(
@@ -110,8 +172,7 @@ def postgres(
         with stop_on_signals(stop, lambda: _say_healing_first(progress)):
             try:
                 campaign = run_campaign(
-                    cluster,
-                    connector(cluster),
+                    drilled,
                     faults,
                     runs=runs,
                     clients=clients,
@@ -119,10 +180,10 @@ def postgres(
                     notify=progress.event,
                     finished=progress.finished,
                 )
-            except psycopg.Error as error:
+            except StoreError as error:
                 raise click.ClickException(
                     f"nothing was broken: the drill cannot write to stack '{cluster.stack}': "
-                    f"{str(error).strip()}"
+                    f"{error}"
                 ) from error
     for path in pictures:
         _write_picture(path, campaign)
@@ -134,9 +195,9 @@ def postgres(
     ctx.exit(report.verdict(campaign))
 
 
-def _chosen(kinds: Sequence[str], hold: float | None) -> list[Fault]:
-    names = list(FAULTS) if ALL in kinds else list(dict.fromkeys(kinds))
-    faults = [FAULTS[name] for name in names]
+def _chosen(known: Mapping[str, Fault], kinds: Sequence[str], hold: float | None) -> list[Fault]:
+    names = list(known) if ALL in kinds else list(dict.fromkeys(kinds))
+    faults = [known[name] for name in names]
     return faults if hold is None else [fault.held_for(hold) for fault in faults]
 
 
@@ -174,9 +235,11 @@ def _show(console: Console, campaign: Campaign) -> None:
     if campaign.runs:
         console.print(legend(unicode=unicode), style="dim", highlight=False)
     console.print(report.table(campaign))
+    for note in report.notes(campaign):
+        console.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
     for kind in report.by_kind(campaign):
         for error, count in list(kind.errors.items())[:ERRORS_SHOWN]:
-            line = f"{kind.kind}: {count} x {error.type} {error.sqlstate or ''} {error.message}"
+            line = f"{kind.kind}: {count} x {error.type} {error.code or ''} {error.message}"
             console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 

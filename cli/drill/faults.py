@@ -1,15 +1,13 @@
-"""The kinds of fault: what each one breaks, for how long, and how that is undone."""
+"""What a kind of fault is, and the ways to break a service that do not depend on which it is."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from cli.drill.service import Service
 from cli.drill.stop import StopRequest
-from cli.drill.target import Cluster
-
-BETWEEN_FAILURES_SECONDS = 3.0
-"""double: time for the cluster to note the first loss, and too little to replace anything."""
+from cli.drill.target import Cluster, InsideWriter
 
 
 class CannotInject(Exception):
@@ -20,27 +18,34 @@ class CannotInject(Exception):
 class Scene:
     """What a fault may use.
 
-    `breaking` notes the moment just before something is broken, in a few words. `undo` runs
-    at healing, last entry first; what undoes a step goes in before the step is taken, since
-    the step may be half done when it fails.
+    `hold_seconds`: how long it will be held. `breaking` notes the moment just before something
+    is broken, in a few words. `undo` runs at healing, last entry first; what undoes a step goes
+    in before the step is taken, since the step may be half done when it fails. `inside` takes a
+    writer within a member that is about to be cut off: it is asked and closed when all is over.
     """
 
-    cluster: Cluster
+    service: Service
     stop: StopRequest
+    hold_seconds: float
     breaking: Callable[[str], None]
     undo: ExitStack
+    inside: Callable[[InsideWriter], None]
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.service.cluster
 
     def primary(self) -> str:
         """The primary's name. Raises CannotInject."""
-        leader = self.cluster.postgres_status().leader
+        leader = self.service.status().leader
         if leader is None:
             raise CannotInject("there is no primary")
         return leader
 
     def standbys(self) -> list[str]:
-        """The names of all PostgreSQL members but the primary. Raises CannotInject."""
+        """The names of all members but the primary. Raises CannotInject."""
         primary = self.primary()
-        standbys = [name for name in self.cluster.members("postgres") if name != primary]
+        standbys = [n for n in self.cluster.members(self.service.workload) if n != primary]
         if not standbys:
             raise CannotInject("there is no standby")
         return standbys
@@ -57,7 +62,7 @@ class Heal(Enum):
 
     BY_ITSELF = "the cluster has to cope; there is nothing to undo"
     AFTER_HOLD = "a set time after it was injected"
-    ONCE_WRITING = "once commits are acknowledged again"
+    ONCE_WRITING = "once writes are acknowledged again"
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ class Fault:
     """A kind of fault. `hold_seconds`: how long it lasts (AFTER_HOLD), or at most (ONCE_WRITING).
 
     `must_block_commits`: no standby is left while it lasts, so a commit that is both sent and
-    acknowledged in that time is one that was not replicated.
+    acknowledged in that time is one that was not replicated. `must_keep_primary`: nobody may
+    decide on another primary while it lasts.
     """
 
     kind: str
@@ -74,6 +80,7 @@ class Fault:
     heal: Heal = Heal.BY_ITSELF
     hold_seconds: float = 0.0
     must_block_commits: bool = False
+    must_keep_primary: bool = False
 
     def held_for(self, seconds: float) -> "Fault":
         """The same fault for a set time; unchanged where there is nothing to undo."""
@@ -82,109 +89,43 @@ class Fault:
         return replace(self, heal=Heal.AFTER_HOLD, hold_seconds=seconds)
 
 
-def _switchover(scene: Scene) -> None:
+def switchover(scene: Scene) -> None:
+    """A planned change of primary."""
     scene.breaking("switchover")
-    scene.cluster.switchover()
+    scene.service.switchover()
 
 
-def _process_kill(scene: Scene) -> None:
-    primary = scene.primary()
-    scene.breaking(f"kill postgres on {primary}")
-    scene.cluster.kill_process(primary)
+def kill_process(process: str) -> Callable[[Scene], None]:
+    """Kills the server on the primary; `process`: its name."""
+
+    def inject(scene: Scene) -> None:
+        primary = scene.primary()
+        scene.breaking(f"kill {process} on {primary}")
+        scene.cluster.kill_process(primary)
+
+    return inject
 
 
-def _node_kill(scene: Scene) -> None:
+def kill_node(scene: Scene) -> None:
+    """Kills the primary's container."""
     scene.kill(scene.primary())
 
 
-def _node_restart(scene: Scene) -> None:
-    primary = scene.primary()
-    scene.undo.callback(scene.cluster.start, primary)
-    scene.breaking(f"restart {primary}")
-    scene.cluster.restart(primary)
-
-
-def _freeze(scene: Scene) -> None:
+def freeze(scene: Scene) -> None:
+    """Stops every process of the primary where it stands."""
     primary = scene.primary()
     scene.undo.callback(scene.cluster.unpause, primary)
     scene.breaking(f"pause {primary}")
     scene.cluster.pause(primary)
 
 
-def _partition(scene: Scene) -> None:
-    primary = scene.primary()
-    scene.undo.callback(scene.cluster.reconnect, primary)
-    scene.breaking(f"disconnect {primary}")
-    scene.cluster.disconnect(primary)
+def cut_off(scene: Scene, member: str) -> None:
+    """Cuts a member from every network."""
+    scene.undo.callback(scene.cluster.reconnect, member)
+    scene.breaking(f"disconnect {member}")
+    scene.cluster.disconnect(member)
 
 
-def _standby_loss(scene: Scene) -> None:
-    for standby in scene.standbys():
-        scene.kill(standby)
-
-
-def _consensus_loss(scene: Scene) -> None:
-    for member in scene.cluster.members("etcd"):
-        scene.kill(member)
-
-
-def _double(scene: Scene) -> None:
-    # Both are chosen first: the second must be the primary that the first one stood by.
-    primary, standby = scene.primary(), scene.standbys()[0]
-    scene.kill(standby)
-    scene.stop.sleep(BETWEEN_FAILURES_SECONDS)
-    scene.kill(primary)
-
-
-FAULTS: dict[str, Fault] = {
-    fault.kind: fault
-    for fault in (
-        Fault("switchover", "a planned change of primary", _switchover),
-        Fault("process-kill", "SIGKILL to the primary's postmaster", _process_kill),
-        Fault(
-            "node-kill",
-            "SIGKILL to the primary's container, started again once writing goes on",
-            _node_kill,
-            Heal.ONCE_WRITING,
-            hold_seconds=60.0,
-        ),
-        Fault("node-restart", "an orderly restart of the primary's container", _node_restart),
-        Fault(
-            "freeze",
-            "the primary's container stands still for 30 s and then goes on",
-            _freeze,
-            Heal.AFTER_HOLD,
-            hold_seconds=30.0,
-        ),
-        Fault(
-            "partition",
-            "the primary is cut from every network for 30 s and then rejoins",
-            _partition,
-            Heal.AFTER_HOLD,
-            hold_seconds=30.0,
-        ),
-        Fault(
-            "standby-loss",
-            "all standbys are gone for 10 s: commits wait, none is acknowledged unreplicated",
-            _standby_loss,
-            Heal.AFTER_HOLD,
-            hold_seconds=10.0,
-            must_block_commits=True,
-        ),
-        Fault(
-            "consensus-loss",
-            "all of etcd is gone for 30 s: writing goes on",
-            _consensus_loss,
-            Heal.AFTER_HOLD,
-            hold_seconds=30.0,
-        ),
-        Fault(
-            "double",
-            "a standby dies, then the primary; both are started 5 s later",
-            _double,
-            Heal.AFTER_HOLD,
-            hold_seconds=5.0,
-        ),
-    )
-}
-"""Every kind by its name, in the order from the gentlest to the roughest."""
+def by_kind(*faults: Fault) -> dict[str, Fault]:
+    """Every fault by its name, in the order given."""
+    return {fault.kind: fault for fault in faults}

@@ -20,10 +20,13 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class ClientError:
-    """An error as a client saw it, without what differs from one time to the next."""
+    """An error as a client saw it, without what differs from one time to the next.
+
+    `code`: the server's own, e.g. an SQLSTATE or READONLY; None if it did not come from one.
+    """
 
     type: str
-    sqlstate: str | None
+    code: str | None
     message: str
 
 
@@ -31,10 +34,12 @@ class ClientError:
 class ClientJournal:
     """One client's memory: 17 bytes an acknowledged row.
 
-    `outcomes` has one byte (an Outcome) for each sequence number from 0. `sent_at` and
-    `acked_at` have one monotonic time in seconds for each acknowledged row, in its order.
+    `path`: the way in that it took. `outcomes` has one byte (an Outcome) for each sequence
+    number from 0. `sent_at` and `acked_at` have one monotonic time in seconds for each
+    acknowledged row, in its order.
     """
 
+    path: str
     outcomes: bytes
     sent_at: "array[float]"  # quoted: Python 3.11 cannot subscript array
     acked_at: "array[float]"
@@ -47,9 +52,30 @@ class Journal:
     clients: tuple[ClientJournal, ...]
     errors: dict[ClientError, int]
 
-    def acknowledged_at(self) -> list[float]:
-        """The monotonic time of every acknowledgement by any client, in order."""
-        return sorted(moment for client in self.clients for moment in client.acked_at)
+    def paths(self) -> list[str]:
+        """The ways in that were taken, each once."""
+        return list(dict.fromkeys(client.path for client in self.clients))
+
+    def acknowledged_at(self, path: str | None = None) -> list[float]:
+        """The monotonic time of every acknowledgement by any client, or by any on one path,
+        in order.
+        """
+        return sorted(
+            moment
+            for client in self.clients
+            if path in (None, client.path)
+            for moment in client.acked_at
+        )
+
+    def latencies(self, path: str, until: float) -> list[float]:
+        """Seconds from sending to acknowledgement, of that path's rows acknowledged by then."""
+        return [
+            acked - sent
+            for client in self.clients
+            if client.path == path
+            for sent, acked in zip(client.sent_at, client.acked_at, strict=True)
+            if acked <= until
+        ]
 
     def sent_and_acknowledged(self) -> Iterator[tuple[float, float]]:
         """The monotonic times (sent, acknowledged) of every acknowledged row."""

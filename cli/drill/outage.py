@@ -10,7 +10,7 @@ BUCKET_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Outage:
-    """A span of time without an acknowledged commit, in seconds relative to the injection."""
+    """A span of time without an acknowledged write, in seconds relative to the injection."""
 
     start: float
     end: float
@@ -22,7 +22,7 @@ class Outage:
 
 @dataclass(frozen=True)
 class Rate:
-    """Acknowledged commits per BUCKET_SECONDS; the first bucket begins `start` seconds after
+    """Acknowledged writes per BUCKET_SECONDS; the first bucket begins `start` seconds after
     the injection (before it, when negative).
     """
 
@@ -34,7 +34,7 @@ class Rate:
         return self.start + len(self.counts) * BUCKET_SECONDS
 
     def per_second(self, start: float, end: float, cells: int) -> list[float]:
-        """Commits per second in each of `cells` equal stretches from `start` to `end`, as the
+        """Writes per second in each of `cells` equal stretches from `start` to `end`, as the
         mean of the buckets whose middle lies in the stretch; 0 where there is none.
         """
         sums = [0] * cells
@@ -62,7 +62,7 @@ def finest_cells(start: float, end: float, at_most: int) -> int:
 def longest_silence(
     acked_at: Sequence[float], injected_at: float, silent_until: float | None = None
 ) -> Outage:
-    """The longest time without an acknowledged commit by any client.
+    """The longest time without an acknowledged write by any client.
 
     `acked_at`: monotonic seconds, sorted, at least one. It is measured between the first and
     the last of them; where the writing never came back, `silent_until` says until when the
@@ -78,7 +78,7 @@ def longest_silence(
 
 
 def rate(acked_at: Sequence[float], injected_at: float) -> Rate:
-    """How many commits were acknowledged in each bucket. `acked_at` as in longest_silence."""
+    """How many writes were acknowledged in each bucket. `acked_at` as in longest_silence."""
     first = math.floor((acked_at[0] - injected_at) / BUCKET_SECONDS)
     last = math.floor((acked_at[-1] - injected_at) / BUCKET_SECONDS)
     counts = [0] * (last - first + 1)

@@ -29,7 +29,7 @@ TICKS_AT_MOST = 14
 
 @dataclass(frozen=True)
 class _Scale:
-    """Seconds from the left edge to the right, and the commits/s that fill a lane."""
+    """Seconds from the left edge to the right, and the writes/s that fill a lane."""
 
     start: float
     end: float
@@ -42,7 +42,7 @@ class _Scale:
 
 @dataclass(frozen=True)
 class _Lane:
-    """One run, in pixels. `area` is the path of its commits per second."""
+    """One run, in pixels. `area` is the path of its writes per second."""
 
     run: RunResult
     top: float
@@ -50,6 +50,7 @@ class _Lane:
     area: str
     outage_x: float
     outage_width: float
+    label: str
     label_x: float
     label_inside: bool
     marks: tuple[tuple[float, Mark], ...]
@@ -110,7 +111,7 @@ def _section(report: KindReport, top: float) -> _Section:
 def _lane(run: RunResult, rate: Sequence[float], top: float, scale: _Scale) -> _Lane:
     bottom = top + LANE
     step = PLOT / len(rate)
-    # Steps, not slopes: a slope into an outage would show commits that were not there.
+    # Steps, not slopes: a slope into an outage would show writes that were not there.
     path = [f"M{LEFT} {bottom:.1f}"]
     for index, per_second in enumerate(rate):
         y = bottom - LANE * per_second / scale.fastest
@@ -118,7 +119,7 @@ def _lane(run: RunResult, rate: Sequence[float], top: float, scale: _Scale) -> _
     path.append(f"V{bottom:.1f}Z")
     outage_x = scale.x(run.outage.start)
     outage_width = scale.x(run.outage.end) - outage_x
-    inside = outage_width >= WIDE_ENOUGH_FOR_A_LABEL
+    inside = outage_width >= WIDE_ENOUGH_FOR_A_LABEL * (2 if len(run.paths) > 1 else 1)
     return _Lane(
         run=run,
         top=top,
@@ -126,6 +127,7 @@ def _lane(run: RunResult, rate: Sequence[float], top: float, scale: _Scale) -> _
         area="".join(path),
         outage_x=outage_x,
         outage_width=outage_width,
+        label=f"{run.outage.seconds:.2f} s" + f", {run.worst_path}" * (len(run.paths) > 1),
         label_x=outage_x + outage_width / 2 if inside else outage_x + outage_width + 4,
         label_inside=inside,
         marks=tuple((scale.x(mark.at), mark) for mark in run.marks),

@@ -2,9 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cli.drill.journal import ClientError
 from cli.drill.outage import BUCKET_SECONDS
-from cli.drill.result import Campaign, RunResult
+from cli.drill.result import Campaign, PathResult, RunResult
 
 EXIT_INTERRUPTED = 130
 
@@ -29,29 +29,47 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """Outages of several runs, in seconds. Percentiles by nearest rank."""
+    """Seconds, one value a run. Percentiles by nearest rank."""
 
     p50: float
     p95: float
     max: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Raises ValueError on no values."""
+        return cls(percentile(values, 50), percentile(values, 95), max(values))
+
+
+@dataclass(frozen=True)
+class PathReport:
+    """One way in, in all runs of a kind. `latencies`: see PathResult; of all rows of all runs."""
+
+    outage_seconds: Spread
+    latencies: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class KindReport:
     """All runs of one kind taken together. Sums over the runs; `unverified` counts the runs
     whose rows could not be read back, which the sums of `lost` and `unknown_found` leave out.
-    `unreplicated`: see RunResult.
+    `unreplicated`, `failovers`: see RunResult. `inside_accepted` and `accepted_after_cut_seconds`:
+    see InsideAccount; None if no run asked.
     """
 
     kind: str
     runs: tuple[RunResult, ...]
     outage_seconds: Spread
+    paths: Mapping[str, PathReport]
     errors: dict[ClientError, int]
     acked: int
     lost: int
     unknown: int
     unknown_found: int
     unreplicated: int | None
+    failovers: int | None
+    inside_accepted: int | None
+    accepted_after_cut_seconds: Spread | None
     unverified: int
     recovered: int
 
@@ -67,24 +85,39 @@ def by_kind(campaign: Campaign) -> list[KindReport]:
 
 
 def _report(kind: str, runs: list[RunResult]) -> KindReport:
-    outages = [run.outage.seconds for run in runs]
     errors: Counter[ClientError] = Counter()
     for run in runs:
         errors.update(run.errors)
-    unreplicated = [run.unreplicated for run in runs if run.unreplicated is not None]
+    inside = [run.inside for run in runs if run.inside is not None]
     return KindReport(
         kind=kind,
         runs=tuple(runs),
-        outage_seconds=Spread(percentile(outages, 50), percentile(outages, 95), max(outages)),
+        outage_seconds=Spread.of([run.outage.seconds for run in runs]),
+        paths={path: _path_report([run.paths[path] for run in runs]) for path in runs[0].paths},
         errors=dict(errors.most_common()),
         acked=sum(run.acked for run in runs),
         lost=sum(run.lost or 0 for run in runs),
         unknown=sum(run.unknown for run in runs),
         unknown_found=sum(run.unknown_found or 0 for run in runs),
-        unreplicated=sum(unreplicated) if unreplicated else None,
+        unreplicated=_sum_of_known([run.unreplicated for run in runs]),
+        failovers=_sum_of_known([run.failovers for run in runs]),
+        inside_accepted=_sum_of_known([account.accepted for account in inside]),
+        accepted_after_cut_seconds=Spread.of([a.last for a in inside]) if inside else None,
         unverified=sum(run.lost is None for run in runs),
         recovered=sum(run.recovered for run in runs),
     )
+
+
+def _path_report(runs: list[PathResult]) -> PathReport:
+    return PathReport(
+        outage_seconds=Spread.of([run.outage.seconds for run in runs]),
+        latencies=tuple(latency for run in runs for latency in run.latencies),
+    )
+
+
+def _sum_of_known(numbers: Sequence[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
 
 
 def complaints(campaign: Campaign) -> list[str]:
@@ -92,12 +125,14 @@ def complaints(campaign: Campaign) -> list[str]:
     found: list[str] = []
     for run in campaign.runs:
         name = f"{run.kind} run {run.number}"
-        if run.lost:
+        if run.lost and campaign.keeps_acknowledged:
             found.append(f"{name}: {run.lost} acknowledged rows are lost")
         if run.unreplicated:
             found.append(
                 f"{name}: {run.unreplicated} commits were acknowledged while no standby was there"
             )
+        if run.failovers:
+            found.append(f"{name}: the primary changed {run.failovers} times while it must not")
         if run.failure is not None:
             found.append(f"{name}: {run.failure}")
     if campaign.unhealed:
@@ -119,9 +154,12 @@ def verdict(campaign: Campaign) -> int:
 
 def to_json(campaign: Campaign) -> dict[str, Any]:
     """The report as JSON values. Keys are stable; times are seconds, relative to the injection
-    where their name does not say otherwise; a value that is not known is null.
+    where their name does not say otherwise; a value that is not known is null. Latencies are of
+    rows acknowledged before the injection; `sqlstate` is whatever code the server gave.
     """
     return {
+        "service": campaign.service,
+        "wait": campaign.wait,
         "stack": campaign.stack,
         "started_at": campaign.started_at.isoformat(timespec="seconds"),
         "clients": campaign.clients,
@@ -143,10 +181,17 @@ def _kind_to_json(kind: KindReport) -> dict[str, Any]:
         "kind": kind.kind,
         "runs": len(kind.runs),
         "recovered": kind.recovered,
-        "outage_seconds": {
-            "p50": _rounded(kind.outage_seconds.p50),
-            "p95": _rounded(kind.outage_seconds.p95),
-            "max": _rounded(kind.outage_seconds.max),
+        "outage_seconds": _spread_to_json(kind.outage_seconds),
+        "outage_seconds_by_path": {
+            path: _spread_to_json(seen.outage_seconds) for path, seen in kind.paths.items()
+        },
+        "latency_ms_by_path": {
+            path: {
+                "p50": _milliseconds(percentile(seen.latencies, 50)),
+                "p99": _milliseconds(percentile(seen.latencies, 99)),
+            }
+            for path, seen in kind.paths.items()
+            if seen.latencies
         },
         "errors": kind.error_count,
         "acked": kind.acked,
@@ -154,6 +199,11 @@ def _kind_to_json(kind: KindReport) -> dict[str, Any]:
         "unknown": kind.unknown,
         "unknown_found": kind.unknown_found,
         "unreplicated": kind.unreplicated,
+        "failovers": kind.failovers,
+        "inside_accepted": kind.inside_accepted,
+        "accepted_after_cut_seconds": None
+        if kind.accepted_after_cut_seconds is None
+        else _spread_to_json(kind.accepted_after_cut_seconds),
         "unverified": kind.unverified,
         "each_run": [_run_to_json(run) for run in kind.runs],
     }
@@ -172,13 +222,19 @@ def _run_to_json(run: RunResult) -> dict[str, Any]:
         "outage_seconds": _rounded(run.outage.seconds),
         "outage_start": _rounded(run.outage.start),
         "outage_end": _rounded(run.outage.end),
+        "outage_seconds_by_path": {
+            path: _rounded(seen.outage.seconds) for path, seen in run.paths.items()
+        },
         "acked": run.acked,
         "lost": run.lost,
         "unknown": run.unknown,
         "unknown_found": run.unknown_found,
         "unreplicated": run.unreplicated,
+        "failovers": run.failovers,
+        "inside_accepted": run.inside and run.inside.accepted,
+        "accepted_after_cut_seconds": run.inside and _rounded(run.inside.last),
         "errors": [
-            {"type": e.type, "sqlstate": e.sqlstate, "message": e.message, "count": count}
+            {"type": e.type, "sqlstate": e.code, "message": e.message, "count": count}
             for e, count in run.errors.items()
         ],
         "lost_rows": [
@@ -197,14 +253,28 @@ def _run_to_json(run: RunResult) -> dict[str, Any]:
     }
 
 
+def _spread_to_json(spread: Spread) -> dict[str, float]:
+    return {
+        "p50": _rounded(spread.p50),
+        "p95": _rounded(spread.p95),
+        "max": _rounded(spread.max),
+    }
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
 def _rounded(seconds: float) -> float:
     return round(seconds, 3)
 
 
 def table(campaign: Campaign) -> Table:
-    """One line a kind, at most 80 columns wide. Outages in seconds."""
+    """One line a kind, and one a path where there are several; at most 80 columns wide. Outages
+    in seconds.
+    """
     shown = Table(
-        title=f"drill postgres, stack {campaign.stack}",
+        title=campaign.title,
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -223,17 +293,53 @@ def table(campaign: Campaign) -> Table:
     ):
         shown.add_column(heading, justify="right", no_wrap=True)
     for kind in by_kind(campaign):
-        bad = kind.lost or kind.unverified
         shown.add_row(
             kind.kind,
-            f"{kind.outage_seconds.p50:.2f}",
-            f"{kind.outage_seconds.p95:.2f}",
-            f"{kind.outage_seconds.max:.2f}",
+            *_seconds(kind.outage_seconds),
             f"{kind.error_count:,}",
             f"{kind.acked:,}",
             # Rows that could not be read back may be lost as well.
-            Text(f"{kind.lost:,}" + "?" * bool(kind.unverified), style="bold red" if bad else ""),
+            Text(
+                f"{kind.lost:,}" + "?" * bool(kind.unverified),
+                style=_style_of_loss(campaign, kind),
+            ),
             f"{kind.unknown_found:,}",
             f"{kind.recovered}/{len(kind.runs)}",
         )
+        if len(kind.paths) > 1:
+            for path, seen in kind.paths.items():
+                shown.add_row(f"  {path}", *_seconds(seen.outage_seconds), style="dim")
     return shown
+
+
+def _seconds(spread: Spread) -> list[str]:
+    return [f"{value:.2f}" for value in (spread.p50, spread.p95, spread.max)]
+
+
+def _style_of_loss(campaign: Campaign, kind: KindReport) -> str:
+    if kind.unverified or (kind.lost and campaign.keeps_acknowledged):
+        return "bold red"
+    return "bold yellow" if kind.lost else ""
+
+
+def notes(campaign: Campaign) -> list[str]:
+    """What the table has no room for, one line each."""
+    found: list[str] = []
+    for kind in by_kind(campaign):
+        latencies = [
+            f"{path} p50 {_milliseconds(percentile(seen.latencies, 50))} ms, "
+            f"p99 {_milliseconds(percentile(seen.latencies, 99))} ms"
+            for path, seen in kind.paths.items()
+            if seen.latencies
+        ]
+        if latencies:
+            found.append(f"{kind.kind}: a write before the fault took {'; '.join(latencies)}")
+        if kind.accepted_after_cut_seconds is not None:
+            found.append(
+                f"{kind.kind}: the primary that was cut off accepted its last write at most "
+                f"{kind.accepted_after_cut_seconds.max:.2f} s after the cut, and "
+                f"{kind.inside_accepted:,} in all, gone when it rejoined"
+            )
+        if kind.failovers is not None:
+            found.append(f"{kind.kind}: {kind.failovers} changes of primary while it held")
+    return found

@@ -8,17 +8,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from secrets import token_hex
 
-import psycopg
-
-from cli.drill import table
 from cli.drill.account import LostRow, settle
-from cli.drill.connection import Connect
 from cli.drill.faults import Fault, Heal, Scene
+from cli.drill.inside import InsideAccount, settle_inside
 from cli.drill.journal import Journal
 from cli.drill.outage import longest_silence, rate
-from cli.drill.result import Mark, MarkKind, RunResult
+from cli.drill.result import Mark, MarkKind, PathResult, RunResult
+from cli.drill.service import Service
 from cli.drill.stop import Interrupted, StopRequest
-from cli.drill.target import Cluster, PostgresStatus, describe
+from cli.drill.store import StoreError, read_back
+from cli.drill.target import InsideWriter, Status, describe
 from cli.drill.writer import Writer
 
 
@@ -71,8 +70,7 @@ Notify = Callable[[Event], None]
 
 
 def run_once(
-    cluster: Cluster,
-    connect: Connect,
+    service: Service,
     fault: Fault,
     number: int,
     *,
@@ -87,17 +85,14 @@ def run_once(
     NotReady before anything is broken, and Interrupted after healing when a stop was requested;
     its text is what went wrong with the healing, if anything did.
     """
-    run = _Run(
-        cluster, connect, fault, number, clients=clients, stop=stop, notify=notify, timing=timing
-    )
+    run = _Run(service, fault, number, clients=clients, stop=stop, notify=notify, timing=timing)
     return run.carry_out()
 
 
 class _Run:
     def __init__(
         self,
-        cluster: Cluster,
-        connect: Connect,
+        service: Service,
         fault: Fault,
         number: int,
         *,
@@ -106,23 +101,30 @@ class _Run:
         notify: Notify,
         timing: Timing,
     ) -> None:
-        self._cluster = cluster
-        self._connect = connect
+        self._service = service
         self._fault = fault
         self._number = number
         self._stop = stop
         self._notify = notify
         self._timing = timing
         self._run_id = f"{fault.kind}-{number}-{token_hex(4)}"
-        self._writer = Writer(connect, self._run_id, clients)
+        self._writer = Writer(service.store.ways(self._run_id, clients))
         self._marks: list[tuple[MarkKind, float, str]] = []
         self._failures: list[str] = []
         self._leader: str | None = None
         self._broken_at: float | None = None
         """When the injection was complete, and with it the time during which it held."""
         self._heal_at = 0.0
+        self._inside: InsideWriter | None = None
 
     def carry_out(self) -> RunResult:
+        try:
+            return self._carry_out()
+        finally:
+            if self._inside is not None:
+                self._inside.close()
+
+    def _carry_out(self) -> RunResult:
         started_at = datetime.now(UTC)
         self._wait_until_healthy()
         primary_before = self._leader
@@ -140,10 +142,12 @@ class _Run:
             (at for kind, at, _ in self._marks if kind is MarkKind.INJECTION), self._heal_at
         )
         recovered = restored_at is not None
+        silent_until = None if recovered else stopped_at
         account = settle(journal, [])  # without the rows: what was acked and what is unknown
         lost: int | None = None
         unknown_found: int | None = None
         lost_rows: tuple[LostRow, ...] = ()
+        inside = self._settle_inside()
         rows = self._read_back()
         if rows is not None:
             account = settle(journal, rows)
@@ -162,12 +166,20 @@ class _Run:
             restored_after=restored_at - injected_at if restored_at is not None else None,
             primary_before=primary_before,
             primary_after=self._leader,
-            outage=longest_silence(acked_at, injected_at, None if recovered else stopped_at),
+            paths={
+                path: PathResult(
+                    longest_silence(journal.acknowledged_at(path), injected_at, silent_until),
+                    tuple(journal.latencies(path, until=injected_at)),
+                )
+                for path in journal.paths()
+            },
             acked=account.acked,
             lost=lost,
             unknown=account.unknown,
             unknown_found=unknown_found,
             unreplicated=self._unreplicated(journal),
+            failovers=self._failovers(),
+            inside=inside,
             errors=journal.errors,
             lost_rows=lost_rows,
             marks=tuple(Mark(kind, at - injected_at, label) for kind, at, label in self._marks),
@@ -177,7 +189,7 @@ class _Run:
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + self._timing.healthy_limit
         while True:
-            status = self._cluster.postgres_status()
+            status = self._service.status()
             if status.healthy:
                 self._leader = status.leader
                 return
@@ -191,14 +203,15 @@ class _Run:
 
     def _write_steadily(self) -> None:
         self._tell(Phase.WRITING, "steadily")
+        began = time.monotonic()
         self._writer.start()
-        deadline = time.monotonic() + self._timing.first_answer_limit
-        while not self._writer.acknowledged:
+        deadline = began + self._timing.first_answer_limit
+        while not self._writer.answered_since(began):
             if time.monotonic() >= deadline:
                 errors = self._writer.stop().errors
                 seen = max(errors, key=lambda error: errors[error], default=None)
                 raise NotReady(
-                    "no commit was acknowledged within "
+                    "no write was acknowledged within "
                     f"{self._timing.first_answer_limit:.0f} s"
                     + (f": {seen.message}" if seen else "")
                 )
@@ -208,7 +221,7 @@ class _Run:
     def _break_and_heal(self) -> None:
         undo = ExitStack()
         try:
-            self._fault.inject(Scene(self._cluster, self._stop, self._breaking, undo))
+            self._fault.inject(self._scene(undo))
             self._broken_at = time.monotonic()
             self._hold()
         except Interrupted:
@@ -217,6 +230,19 @@ class _Run:
             self._failures.append(f"{self._fault.kind} could not be made: {error}")
         finally:
             self._heal(undo)
+
+    def _scene(self, undo: ExitStack) -> Scene:
+        return Scene(
+            service=self._service,
+            stop=self._stop,
+            hold_seconds=self._fault.hold_seconds,
+            breaking=self._breaking,
+            undo=undo,
+            inside=self._note_inside,
+        )
+
+    def _note_inside(self, writer: InsideWriter) -> None:
+        self._inside = writer
 
     def _hold(self) -> None:
         if self._broken_at is None or self._fault.heal is Heal.BY_ITSELF:
@@ -257,28 +283,51 @@ class _Run:
             if now >= deadline:
                 self._failures.append(
                     f"not recovered within {self._timing.recovery_limit:.0f} s: "
-                    + ("" if self._writer.answered_since(began) else "no commit is answered; ")
+                    + ("" if self._writer.answered_since(began) else "no write is answered; ")
                     + describe(status)
                 )
                 return None
             self._tell(Phase.RECOVERING, describe(status))
 
-    def _look(self) -> PostgresStatus:
-        status = self._cluster.postgres_status()
+    def _look(self) -> Status:
+        status = self._service.status()
         if status.leader is not None and status.leader != self._leader:
             self._leader = status.leader
             self._marks.append((MarkKind.PROMOTION, time.monotonic(), status.leader))
         return status
 
+    def _settle_inside(self) -> InsideAccount | None:
+        if self._inside is None or self._broken_at is None:
+            return None
+        # It runs in a container, with the same clock but another way to read it.
+        wall_clock = time.time() - time.monotonic()
+        try:
+            return settle_inside(
+                self._inside.result(), self._broken_at + wall_clock, self._heal_at + wall_clock
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the platform raises fails the run
+            self._failures.append(f"what was written from inside is not known: {error}")
+            return None
+
     def _read_back(self) -> list[tuple[int, int]] | None:
         self._tell(Phase.READING, "")
         try:
-            return table.read_back(
-                self._connect, self._run_id, self._timing.read_back_limit, self._stop.sleep
+            return read_back(
+                self._service.store,
+                self._run_id,
+                self._timing.read_back_limit,
+                self._stop.sleep,
             )
-        except psycopg.Error as error:
+        except StoreError as error:
             self._failures.append(f"the rows could not be read back: {error}")
             return None
+
+    def _failovers(self) -> int | None:
+        if not self._fault.must_keep_primary or self._broken_at is None:
+            return None
+        return sum(
+            kind is MarkKind.PROMOTION and at <= self._heal_at for kind, at, _ in self._marks
+        )
 
     def _unreplicated(self, journal: Journal) -> int | None:
         if not self._fault.must_block_commits or self._broken_at is None:

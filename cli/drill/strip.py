@@ -1,4 +1,4 @@
-"""A run as one line of text: how fast commits were acknowledged, the outage, the events."""
+"""A run as one line of text: how fast writes were acknowledged, the outage, the events."""
 
 import math
 
@@ -23,7 +23,7 @@ LEAST_CELLS = 20
 def strip(run: RunResult, width: int, *, unicode: bool) -> Text:
     """The line, `width` columns wide at most (but never narrower than it can be read).
 
-    Each cell is a stretch of time whose height is its commits per second, relative to the
+    Each cell is a stretch of time whose height is its writes per second, relative to the
     fastest cell. An event takes the place of the cell in which it happened.
     """
     blocks = BLOCKS if unicode else ASCII_BLOCKS
@@ -56,7 +56,7 @@ def legend(*, unicode: bool) -> str:
     marks = MARKS if unicode else ASCII_MARKS
     outage = OUTAGE if unicode else ASCII_OUTAGE
     events = "   ".join(f"{sign} {kind}" for kind, sign in marks.items())
-    return f"height: commits/s   {outage} outage   {events}"
+    return f"height: writes/s   {outage} outage   {events}"
 
 
 def span(run: RunResult) -> tuple[float, float]:

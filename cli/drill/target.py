@@ -1,4 +1,4 @@
-"""What a drill needs of the cluster it breaks, and nothing more.
+"""What a drill needs of the stack it breaks, and nothing more.
 
 Faults are written against these protocols alone, so that the same drill serves every platform
 that can offer them, and unit tests can offer a cluster that is not there.
@@ -10,7 +10,9 @@ from typing import Protocol
 
 
 class Member(Protocol):
-    """One PostgreSQL member as it describes itself."""
+    """One member of a service as it describes itself. `timeline`: None where there is no such
+    thing.
+    """
 
     @property
     def name(self) -> str: ...
@@ -22,9 +24,9 @@ class Member(Protocol):
     def timeline(self) -> int | None: ...
 
 
-class PostgresStatus(Protocol):
-    """All members at one moment. `healthy`: a leader, every member running or streaming on one
-    timeline, and every standby in the quorum.
+class Status(Protocol):
+    """All members of a service at one moment. `healthy`: one primary, every other member
+    following it and fit to take over, and whatever decides about that at its full number.
     """
 
     @property
@@ -33,6 +35,42 @@ class PostgresStatus(Protocol):
     def members(self) -> Sequence[Member]: ...
     @property
     def healthy(self) -> bool: ...
+
+
+class RedisAccess(Protocol):
+    """How an application reaches Redis. `ports`: of each router, at `host`. `sentinels`: their
+    addresses (host, port), and `service` the name they know the primary by. The files are paths;
+    certificate and key are what Redis and Sentinel want of a client, the routers want none.
+    """
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def ports(self) -> Sequence[int]: ...
+    @property
+    def sentinels(self) -> Sequence[tuple[str, int]]: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def password(self) -> str: ...
+    @property
+    def ca_file(self) -> str: ...
+    @property
+    def certificate_file(self) -> str: ...
+    @property
+    def key_file(self) -> str: ...
+
+
+class InsideWriter(Protocol):
+    """Something that writes to a member from within its own container."""
+
+    def result(self) -> list[float]:
+        """When a write was accepted, as time.time(), in order; waits for the writer's end."""
+
+    def close(self) -> None:
+        """Ends it, whether it is done or not; never raises."""
 
 
 class Cluster(Protocol):
@@ -48,30 +86,47 @@ class Cluster(Protocol):
     def lock(self) -> AbstractContextManager[None]:
         """Held while the stack is broken: nobody else changes it meanwhile."""
 
-    def postgres_status(self) -> PostgresStatus:
-        """Asks every member; takes well under a second and never raises for a dead one."""
-
     def members(self, workload: str) -> list[str]:
-        """Member names of 'postgres', 'etcd' or 'router'."""
+        """Member names of 'postgres', 'etcd', 'router', 'redis' or 'sentinel'."""
+
+    def postgres_status(self) -> Status:
+        """Asks every member; takes well under a second and never raises for a dead one."""
 
     def conninfo(self, database: str | None = None, *, read_only: bool = False) -> dict[str, str]:
         """What an application gives to libpq: through a router, as the database's owner."""
 
     def switchover(self, to: str | None = None) -> str:
-        """Planned change of primary; returns the new primary's name."""
+        """Planned change of PostgreSQL's primary; returns the new primary's name."""
 
-    def kill_process(self, member: str) -> None: ...
+    def redis_status(self) -> Status:
+        """As postgres_status. A primary that was cut off is not the leader."""
+
+    def redis_access(self) -> RedisAccess: ...
+
+    def redis_switchover(self, to: str | None = None) -> str:
+        """Planned change of Redis's primary; returns the new primary's name."""
+
+    def write_inside(self, member: str, seconds: float) -> InsideWriter:
+        """Starts a writer in that member's container, against itself, for so many seconds;
+        returns once it writes.
+        """
+
+    def kill_process(self, member: str) -> None:
+        """SIGKILL to the server in the member's container, which lives on."""
+
     def kill(self, member: str) -> None: ...
     def start(self, member: str) -> None: ...
     def restart(self, member: str) -> None: ...
     def pause(self, member: str) -> None: ...
     def unpause(self, member: str) -> None: ...
-    def disconnect(self, member: str) -> None: ...
+    def disconnect(self, member: str) -> None:
+        """Returns once the member is cut off."""
+
     def reconnect(self, member: str) -> None: ...
 
 
-def describe(status: PostgresStatus) -> str:
-    """The status in one line, for a message about why a cluster is not healthy."""
+def describe(status: Status) -> str:
+    """The status in one line, for a message about why a service is not healthy."""
     members = "; ".join(
         f"{m.name} {m.role} {m.state}" + (f" on timeline {m.timeline}" if m.timeline else "")
         for m in status.members

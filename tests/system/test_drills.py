@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cli.drill.faults import FAULTS
+from cli.drill.postgres_faults import FAULTS
 
 # Long enough for a failover to happen before the fault is healed (ttl is 20 s), or for writing
 # to be seen to go on or to wait.

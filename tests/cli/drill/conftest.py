@@ -12,8 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from cli.drill import faults, table, writer
+from cli.drill import postgres_faults, postgres_store, store, writer
 from cli.drill.run import Timing
+from cli.drill.service import Service
+from cli.drill.store import StoreError, Way
 
 FAST = Timing(
     healthy_limit=5.0,
@@ -70,17 +72,17 @@ class FakeConnection:
         self.closed = False
 
     def execute(self, query: str, params: Any = None, /) -> Any:
-        if query == table.INSERT:
+        if query == postgres_store.INSERT:
             self.database.on_insert(self)
             run, client, seq = params
             with self.database.lock:
                 assert (run, client, seq) not in self.database.rows, "a number was used twice"
                 self.database.rows.add((run, client, seq))
-        elif query == table.CREATE:
+        elif query == postgres_store.CREATE:
             self.database.exists = True
-        elif query == table.DROP:
+        elif query == postgres_store.DROP:
             self.database.exists = False
-        elif query == table.SELECT:
+        elif query == postgres_store.SELECT:
             self.database.on_select()
             with self.database.lock:
                 kept = [r for r in self.database.rows if not self.database.forget(r)]
@@ -120,14 +122,16 @@ class FakeConnection:
 @dataclass
 class FakeCluster:
     """Three members. Without a running, unpaused, connected primary, writing fails; a standby
-    takes over `failover_seconds` later. Without any standby, commits wait."""
+    takes over `failover_seconds` later, if there are enough Sentinels. Without any standby,
+    PostgreSQL's commits wait."""
 
     database: FakeDatabase
+    workload: str = "postgres"
     stack: str = "local"
     failover_seconds: float = 0.05
     calls: list[tuple[str, str]] = field(default_factory=list)
     fail_on: dict[tuple[str, str], Exception] = field(default_factory=dict)
-    leader: str = "postgres-1"
+    leader: str = ""
     down: set[str] = field(default_factory=set)
     leaderless_since: float | None = None
     acknowledges_alone: bool = False
@@ -136,9 +140,12 @@ class FakeCluster:
         return nullcontext()
 
     never_recovers: bool = False
+    fails_over_without_quorum: bool = False
+    inside: "FakeInsideWriter | None" = None
 
     def __post_init__(self) -> None:
         self.database.on_insert = self._insert
+        self.leader = self.leader or f"{self.workload}-1"
 
     def _insert(self, connection: FakeConnection) -> None:
         self._elect()
@@ -151,14 +158,22 @@ class FakeCluster:
                 return
 
     def _standbys(self) -> list[str]:
-        return [m for m in self.members("postgres") if m != self.leader and m not in self.down]
+        return [m for m in self.members(self.workload) if m != self.leader and m not in self.down]
+
+    def _quorum(self) -> bool:
+        present = [m for m in self.members("sentinel") if m not in self.down]
+        return len(present) >= 2 or self.fails_over_without_quorum
 
     def _elect(self) -> None:
         if self.leader not in self.down:
             self.leaderless_since = None
             return
         since = self.leaderless_since = self.leaderless_since or time.monotonic()
-        if not self.never_recovers and time.monotonic() - since >= self.failover_seconds:
+        if (
+            not self.never_recovers
+            and self._quorum()
+            and time.monotonic() - since >= self.failover_seconds
+        ):
             for standby in self._standbys()[:1]:
                 self.leader = standby
                 self.leaderless_since = None
@@ -168,7 +183,13 @@ class FakeCluster:
         if (what, member) in self.fail_on:
             raise self.fail_on[what, member]
 
-    def postgres_status(self) -> FakeStatus:
+    def answer(self) -> None:
+        """Raises StoreError while there is no primary, as Redis's clients see it."""
+        self._elect()
+        if self.leader in self.down:
+            raise StoreError("ConnectionError", None, "Connection closed by server.")
+
+    def status(self) -> FakeStatus:
         self._elect()
         members = tuple(
             FakeMember(
@@ -176,15 +197,18 @@ class FakeCluster:
                 "primary" if name == self.leader else "standby",
                 "unreachable" if name in self.down else "running",
             )
-            for name in self.members("postgres")
+            for name in self.members(self.workload)
         )
-        broken = self.down & set(self.members("postgres"))
+        broken = self.down & {*self.members(self.workload), *self.members("sentinel")}
         leader = None if self.leader in self.down else self.leader
         return FakeStatus(leader, members, healthy=leader is not None and not broken)
 
     def members(self, workload: str) -> list[str]:
-        count = {"postgres": 3, "etcd": 3, "router": 2}[workload]
+        count = {"postgres": 3, "etcd": 3, "router": 2, "redis": 3, "sentinel": 3}[workload]
         return [f"{workload}-{number}" for number in range(1, count + 1)]
+
+    def postgres_status(self) -> FakeStatus:
+        return self.status()
 
     def conninfo(self, database: str | None = None, *, read_only: bool = False) -> dict[str, str]:
         return {"host": "127.0.0.1", "port": "5432"}
@@ -193,6 +217,11 @@ class FakeCluster:
         self._did("switchover", "")
         self.leader = to or self._standbys()[0]
         return self.leader
+
+    def write_inside(self, member: str, seconds: float) -> "FakeInsideWriter":
+        self._did("write_inside", member)
+        self.inside = FakeInsideWriter()
+        return self.inside
 
     def kill_process(self, member: str) -> None:
         self._did("kill_process", member)
@@ -227,6 +256,69 @@ class FakeCluster:
         self.down.discard(member)
 
 
+class FakeInsideWriter:
+    """Was accepted once as it began, and 0.05 s later for the last time."""
+
+    def __init__(self) -> None:
+        self.began = time.time()
+        self.closed = False
+
+    def result(self) -> list[float]:
+        assert not self.closed
+        return [self.began, self.began + 0.05]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeRedis:
+    """A store with two ways in: rows in memory while the cluster has a primary."""
+
+    name = "the keys in memory"
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self.cluster = cluster
+        self.rows_kept: set[tuple[str, int, int]] = set()
+        self.forget: Callable[[tuple[str, int, int]], bool] = lambda row: False
+        self.silent_path: str | None = None
+        self.dropped = False
+
+    def ways(self, run: str, clients: int) -> list[Way]:
+        paths = ["router", "sentinel"]
+        return [
+            Way(paths[n % 2], lambda n=n: FakeRedisSession(self, paths[n % 2], run, n))
+            for n in range(clients)
+        ]
+
+    def create(self) -> None:
+        self.cluster.answer()
+
+    def drop(self) -> None:
+        self.dropped = True
+
+    def rows(self, run: str) -> list[tuple[int, int]]:
+        kept = [row for row in self.rows_kept if row[0] == run and not self.forget(row)]
+        return [(client, seq) for _, client, seq in kept]
+
+
+@dataclass
+class FakeRedisSession:
+    store: FakeRedis
+    path: str
+    run: str
+    client: int
+
+    def insert(self, seq: int) -> None:
+        self.store.cluster.answer()
+        if self.path == self.store.silent_path:
+            raise StoreError("TimeoutError", None, "Timeout reading from 10.0.0.1:6379")
+        self.store.rows_kept.add((self.run, self.client, seq))
+
+    def cancel(self, seconds: float) -> None: ...
+    def cut(self) -> None: ...
+    def close(self) -> None: ...
+
+
 @pytest.fixture
 def database() -> FakeDatabase:
     return FakeDatabase()
@@ -235,6 +327,38 @@ def database() -> FakeDatabase:
 @pytest.fixture
 def cluster(database: FakeDatabase) -> FakeCluster:
     return FakeCluster(database)
+
+
+@pytest.fixture
+def postgres(cluster: FakeCluster, database: FakeDatabase) -> Service:
+    return Service(
+        name="postgres",
+        cluster=cluster,
+        workload="postgres",
+        # Looked up at each call: tests replace them.
+        status=lambda: cluster.postgres_status(),
+        switchover=lambda: cluster.switchover(),
+        store=postgres_store.PostgresStore(database.connect),
+        keeps_acknowledged=True,
+    )
+
+
+@pytest.fixture
+def redis_cluster() -> FakeCluster:
+    return FakeCluster(FakeDatabase(), workload="redis", acknowledges_alone=True)
+
+
+@pytest.fixture
+def redis(redis_cluster: FakeCluster) -> Service:
+    return Service(
+        name="redis",
+        cluster=redis_cluster,
+        workload="redis",
+        status=redis_cluster.status,
+        switchover=redis_cluster.switchover,
+        store=FakeRedis(redis_cluster),
+        keeps_acknowledged=False,
+    )
 
 
 @pytest.fixture
@@ -251,8 +375,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(writer, "CANCEL_SECONDS", 0.1)
     monkeypatch.setattr(writer, "SHUT_SECONDS", 0.5)
-    monkeypatch.setattr(table, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(faults, "BETWEEN_FAILURES_SECONDS", 0.02)
+    monkeypatch.setattr(store, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(postgres_faults, "BETWEEN_FAILURES_SECONDS", 0.02)
 
 
 @pytest.fixture

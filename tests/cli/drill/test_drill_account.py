@@ -5,6 +5,7 @@ from array import array
 import pytest
 
 from cli.drill.account import settle
+from cli.drill.inside import InsideAccount, settle_inside
 from cli.drill.journal import ClientJournal, Journal, Outcome
 from cli.drill.outage import Outage, Rate, finest_cells, longest_silence, rate
 
@@ -15,6 +16,7 @@ def journal(*clients: list[Outcome]) -> Journal:
     return Journal(
         tuple(
             ClientJournal(
+                "router",
                 bytes(outcomes),
                 array("d", [float(s) for s, o in enumerate(outcomes) if o is A]),
                 array("d", [s + 0.5 for s, o in enumerate(outcomes) if o is A]),
@@ -85,3 +87,27 @@ def test_steady_writing_is_drawn_without_gaps(seconds: float, shift: float) -> N
     cells = finest_cells(start, end, 260)
     assert steady.per_second(start, end, cells) == pytest.approx([600.0] * cells)
     assert cells >= min(260, seconds / 0.1 - 1.01)
+
+
+def test_each_path_has_its_own_times_and_latencies() -> None:
+    def client(path: str, sent: list[float], acked: list[float]) -> ClientJournal:
+        return ClientJournal(path, bytes([A] * len(sent)), array("d", sent), array("d", acked))
+
+    both = Journal((client("router", [1, 3], [2, 7]), client("sentinel", [1.5], [1.75])), {})
+    assert both.paths() == ["router", "sentinel"]
+    assert both.acknowledged_at() == [1.75, 2, 7]
+    assert both.acknowledged_at("router") == [2, 7]
+    assert both.latencies("router", until=10) == [1, 4]
+    assert both.latencies("router", until=6) == [1], "what the fault delayed is left out"
+    assert both.latencies("sentinel", until=10) == [0.25]
+
+
+def test_what_was_accepted_inside_counts_from_the_cut_to_the_healing() -> None:
+    moments = [99.0, 100.5, 103.25, 115.5]
+    assert settle_inside(moments, 100.0, 115.0) == InsideAccount(accepted=2, last=3.25)
+    assert settle_inside([99.0], 100.0, 115.0) == InsideAccount(accepted=0, last=0.0)
+
+
+def test_a_writer_inside_that_never_wrote_proves_nothing() -> None:
+    with pytest.raises(ValueError, match="not even before the cut"):
+        settle_inside([], 100.0, 115.0)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +17,8 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.drill import campaign, command
-from cli.drill.faults import FAULTS
+from cli.drill import campaign, command, postgres_store, service
+from cli.drill.kinds import KINDS
 from cli.drill.run import Timing
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
@@ -35,13 +36,16 @@ def opened(
         return cluster
 
     monkeypatch.setitem(sys.modules, "cli.cluster", SimpleNamespace(open_cluster=open_cluster))
-    monkeypatch.setattr(command, "connector", lambda cluster: database.connect)
+    monkeypatch.setattr(postgres_store, "connector", lambda conninfo: database.connect)
     monkeypatch.setattr(command, "run_campaign", partial(campaign.run_campaign, timing=timing))
     return opened
 
 
-def drill(*arguments: str) -> Result:
-    return CliRunner().invoke(command.drill, ["postgres", *arguments])
+FAULTS = KINDS["postgres"]
+
+
+def drill(*arguments: str, service: str = "postgres") -> Result:
+    return CliRunner().invoke(command.drill, [service, *arguments])
 
 
 def test_an_unknown_kind_is_refused_with_the_kinds_there_are(opened: list[Any]) -> None:
@@ -52,9 +56,10 @@ def test_an_unknown_kind_is_refused_with_the_kinds_there_are(opened: list[Any]) 
         assert kind in result.stderr
 
 
-def test_help_describes_every_kind() -> None:
-    result = drill("--help")
-    for fault in FAULTS.values():
+@pytest.mark.parametrize("name", KINDS)
+def test_help_describes_every_kind(name: str) -> None:
+    result = drill("--help", service=name)
+    for fault in KINDS[name].values():
         assert fault.kind in result.output
         assert fault.summary[:30] in result.output
 
@@ -157,3 +162,72 @@ def test_a_signal_heals_and_reports_what_there_is(
     assert json.loads(result.stdout)["interrupted"] is True
     assert "healed first" in result.stderr
     assert signal.getsignal(number) is before
+
+
+@pytest.fixture
+def opened_redis(
+    opened: list[Any], redis: Any, redis_cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> list[int]:
+    """Lets `drill redis` open the Redis in memory; holds the `wait` it was asked for."""
+    asked: list[int] = []
+
+    def open_redis(cluster: Any, wait: int) -> Any:
+        asked.append(wait)
+        return replace(redis, wait=wait, keeps_acknowledged=wait > 0)
+
+    stub = SimpleNamespace(open_cluster=lambda ctx: redis_cluster)
+    monkeypatch.setitem(sys.modules, "cli.cluster", stub)
+    monkeypatch.setattr(service, "redis", open_redis)
+    return asked
+
+
+def test_redis_is_drilled_with_the_same_words(opened_redis: list[int], tmp_path: Path) -> None:
+    file = tmp_path / "run.svg"
+    result = drill("--kind", "switchover", "-o", "json", "-o", str(file), service="redis")
+    assert result.exit_code == 0, result.output
+    shown = json.loads(result.stdout)
+    assert (shown["service"], shown["wait"]) == ("redis", 0)
+    assert set(shown["kinds"][0]["outage_seconds_by_path"]) == {"router", "sentinel"}
+    assert "drill redis, stack local" in file.read_text()
+
+
+def test_a_lost_row_fails_redis_only_with_wait(opened_redis: list[int], redis: Any) -> None:
+    redis.store.forget = lambda row: row[2] == 3
+    assert drill("--kind", "switchover", service="redis").exit_code == 0
+    result = drill("--kind", "switchover", "--wait", "1", service="redis")
+    assert result.exit_code == 1
+    assert "acknowledged rows are lost" in result.stderr
+    assert opened_redis == [0, 1]
+
+
+def test_redis_without_a_primary_is_one_clear_error(
+    opened_redis: list[int], redis_cluster: Any
+) -> None:
+    redis_cluster.down.add("redis-1")
+    redis_cluster.never_recovers = True
+    result = drill("--kind", "switchover", service="redis")
+    assert result.exit_code == 1
+    assert "nothing was broken" in result.stderr
+    assert not redis_cluster.calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--kind", "consensus-loss"], "quorum-loss"),
+        (["--kind", "freeze", "--clients", "1"], "--clients"),
+        (["--kind", "freeze", "--wait", "-1"], "--wait"),
+        (["--kind", "freeze", "--wait", "3"], "has 2 replicas of Redis"),
+    ],
+)
+def test_what_redis_cannot_do_is_refused(
+    arguments: list[str], said: str, opened_redis: list[int], redis_cluster: Any
+) -> None:
+    result = drill(*arguments, service="redis")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not redis_cluster.calls
+
+
+def test_postgres_knows_no_wait(opened: list[Any]) -> None:
+    assert drill("--kind", "freeze", "--wait", "1").exit_code == 2

@@ -13,9 +13,10 @@ from rich.console import Console
 
 from cli.drill import picture, report
 from cli.drill.account import LostRow
+from cli.drill.inside import InsideAccount
 from cli.drill.journal import ClientError
 from cli.drill.outage import Outage, Rate
-from cli.drill.result import Campaign, Mark, MarkKind, RunResult
+from cli.drill.result import Campaign, Mark, MarkKind, PathResult, RunResult
 from cli.drill.strip import legend, strip
 
 WHEN = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
@@ -34,12 +35,14 @@ def a_run(number: int = 1, outage: float = 2.0, **changes: Any) -> RunResult:
         restored_after=outage + 3,
         primary_before="postgres-1",
         primary_after="postgres-2",
-        outage=Outage(0.0, outage),
+        paths={"router": PathResult(Outage(0.0, outage), (0.002, 0.001))},
         acked=1200,
         lost=0,
         unknown=4,
         unknown_found=1,
         unreplicated=None,
+        failovers=None,
+        inside=None,
         errors={CRASH: 4},
         lost_rows=(),
         marks=(
@@ -53,7 +56,20 @@ def a_run(number: int = 1, outage: float = 2.0, **changes: Any) -> RunResult:
 
 
 def a_campaign(*runs: RunResult, **changes: Any) -> Campaign:
-    return replace(Campaign("local", WHEN, 4, len(runs), runs), **changes)
+    campaign = Campaign("postgres", 0, True, "local", WHEN, 4, len(runs), runs)
+    return replace(campaign, **changes)
+
+
+def on_two_paths(number: int = 1, *, router: float, sentinel: float, **changes: Any) -> RunResult:
+    paths = {
+        "router": PathResult(Outage(0.1, 0.1 + router), (0.001, 0.003)),
+        "sentinel": PathResult(Outage(0.2, 0.2 + sentinel), (0.002,)),
+    }
+    return a_run(number, max(router, sentinel), paths=paths, **changes)
+
+
+def a_redis_campaign(*runs: RunResult, wait: int = 0) -> Campaign:
+    return a_campaign(*runs, service="redis", wait=wait, keeps_acknowledged=wait > 0)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +113,7 @@ def test_a_drill_without_complaint_passes() -> None:
     [
         ({"lost": 1}, "1 acknowledged rows are lost"),
         ({"unreplicated": 2}, "2 commits were acknowledged while no standby was there"),
+        ({"failovers": 1}, "the primary changed 1 times while it must not"),
         ({"failure": "not recovered within 120 s", "recovered": False}, "not recovered"),
         ({"failure": "the rows could not be read back", "lost": None}, "read back"),
     ],
@@ -137,6 +154,67 @@ def test_json_has_the_numbers_under_stable_keys() -> None:
     assert sum(run["acked_per_bucket"]["counts"]) == 3600
 
 
+def test_the_outage_of_a_run_is_that_of_its_worst_path() -> None:
+    runs = [on_two_paths(1, router=1.0, sentinel=3.0), on_two_paths(2, router=2.0, sentinel=0.5)]
+    assert [run.worst_path for run in runs] == ["sentinel", "router"]
+    (kind,) = report.to_json(a_redis_campaign(*runs))["kinds"]
+    assert kind["outage_seconds"] == {"p50": 2.0, "p95": 3.0, "max": 3.0}
+    assert kind["outage_seconds_by_path"] == {
+        "router": {"p50": 1.0, "p95": 2.0, "max": 2.0},
+        "sentinel": {"p50": 0.5, "p95": 3.0, "max": 3.0},
+    }
+    assert kind["latency_ms_by_path"] == {
+        "router": {"p50": 1.0, "p99": 3.0},
+        "sentinel": {"p50": 2.0, "p99": 2.0},
+    }
+    assert kind["each_run"][1]["outage_seconds"] == 2.0
+    assert kind["each_run"][1]["outage_seconds_by_path"] == {"router": 2.0, "sentinel": 0.5}
+
+
+def test_a_lost_row_fails_redis_only_where_a_replica_had_confirmed_it() -> None:
+    lost = on_two_paths(router=1.0, sentinel=1.0, lost=3)
+    assert report.verdict(a_redis_campaign(lost)) == 0
+    assert report.to_json(a_redis_campaign(lost))["kinds"][0]["lost"] == 3
+    assert report.verdict(a_redis_campaign(lost, wait=1)) == 1
+
+
+def test_what_a_cut_off_primary_accepted_is_reported_apart_from_what_was_lost() -> None:
+    runs = [
+        on_two_paths(n, router=1.0, sentinel=1.0, inside=InsideAccount(10 * n, float(n)))
+        for n in (1, 2)
+    ]
+    (kind,) = report.to_json(a_redis_campaign(*runs))["kinds"]
+    assert kind["accepted_after_cut_seconds"] == {"p50": 1.0, "p95": 2.0, "max": 2.0}
+    assert (kind["inside_accepted"], kind["lost"]) == (30, 0)
+    run = kind["each_run"][1]
+    assert (run["accepted_after_cut_seconds"], run["inside_accepted"]) == (2.0, 20)
+    (note,) = [n for n in report.notes(a_redis_campaign(*runs)) if "cut off" in n]
+    assert "at most 2.00 s after the cut, and 30 in all" in note
+
+
+def test_redis_has_a_line_for_each_path_within_80_columns() -> None:
+    console = Console(width=80, record=True, file=StringIO())
+    runs = [
+        on_two_paths(n, router=21.11, sentinel=1.0, acked=9_999, kind="sentinel-loss")
+        for n in range(50)
+    ]
+    console.print(report.table(a_redis_campaign(*runs, wait=1)))
+    lines = [line.strip() for line in console.export_text().splitlines()]
+    assert lines[0] == "drill redis --wait 1, stack local"
+    assert "…" not in "".join(lines), "nothing had to be cut off"
+    (overall,) = [line for line in lines if line.startswith("sentinel-loss")]
+    for number in (" 21.11 ", " 499,950 ", " 50/50"):
+        assert number in overall
+    (sentinel,) = [line for line in lines if line.startswith("sentinel ")]
+    assert sentinel.split() == ["sentinel", "1.00", "1.00", "1.00"]
+
+
+def test_one_path_has_no_line_of_its_own() -> None:
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(report.table(a_campaign(a_run())))
+    assert "router" not in console.export_text()
+
+
 def test_the_table_shows_the_numbers() -> None:
     console = Console(width=80, record=True, file=StringIO())
     console.print(report.table(a_campaign(a_run(), a_run(2, outage=21.94, lost=3))))
@@ -170,7 +248,7 @@ def test_a_strip_can_do_without_unicode() -> None:
 
 
 def test_a_strip_of_a_short_run_is_short_and_of_a_narrow_terminal_still_readable() -> None:
-    short = replace(a_run(marks=()), rate=Rate(-0.5, (5,) * 10), outage=Outage(0.0, 0.01))
+    short = a_run(outage=0.01, marks=(), rate=Rate(-0.5, (5,) * 10))
     assert len(strip(short, 200, unicode=True).plain) < 50
     assert len(strip(a_run(), 10, unicode=True).plain) < 70
 
@@ -191,6 +269,22 @@ def test_the_svg_is_xml_and_shows_the_numbers() -> None:
     assert "injection at 0.00 s: kill postgres-1" in text
     assert "promotion at 0.90 s: postgres-2" in text
     assert "seconds from the injection" in text
+
+
+def test_the_svg_names_the_service_and_the_path_of_each_outage() -> None:
+    run = on_two_paths(router=1.5, sentinel=2.5, lost=2)
+    root, text = svg_texts(a_redis_campaign(run, wait=1))
+    assert "drill redis --wait 1, stack local" in text
+    assert "2.50 s, sentinel" in text
+    assert "router p95 1.50 s, sentinel p95 2.50 s" in text
+    assert "lost 2 of 1,200" in text
+    assert [e for e in root.iter() if e.get("class") == "bad"], "it was to be kept"
+    calm, _ = svg_texts(a_redis_campaign(run))
+    assert not [e for e in calm.iter() if e.get("class") == "bad"]
+
+
+def test_the_svg_of_one_path_does_not_name_it() -> None:
+    assert "router" not in svg_texts(a_campaign(a_run()))[1]
 
 
 def test_the_svg_keeps_inside_its_edges() -> None:

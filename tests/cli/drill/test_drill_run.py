@@ -10,11 +10,14 @@ import psycopg
 import pytest
 
 from cli.drill.campaign import run_campaign
-from cli.drill.faults import FAULTS, Fault, Heal
+from cli.drill.faults import Fault, Heal
+from cli.drill.postgres_faults import FAULTS
 from cli.drill.report import complaints, verdict
 from cli.drill.result import Campaign, MarkKind
 from cli.drill.run import Event, Phase, Timing
+from cli.drill.service import Service
 from cli.drill.stop import StopRequest
+from cli.drill.store import StoreError
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -22,7 +25,7 @@ Carry = Callable[..., Campaign]
 
 
 @pytest.fixture
-def carry(cluster: Any, database: Any, timing: Timing) -> Carry:
+def carry(postgres: Service, timing: Timing) -> Carry:
     """Carries out a campaign; by default one run of each kind given, held for 0.1 s.
     `limit`: how many seconds it waits for health, for an answer and for recovery."""
 
@@ -36,8 +39,7 @@ def carry(cluster: Any, database: Any, timing: Timing) -> Carry:
         faults: list[Fault] | None = None,
     ) -> Campaign:
         return run_campaign(
-            cluster,
-            database.connect,
+            postgres,
             faults or [FAULTS[kind].held_for(hold) for kind in kinds],
             runs=runs,
             clients=2,
@@ -176,7 +178,7 @@ def test_a_cluster_that_does_not_recover_ends_the_campaign_after_healing(
     assert run.failure is not None
     assert "healing failed: no such container" in run.failure
     assert "not recovered within" in run.failure
-    assert "no commit is answered" in run.failure
+    assert "no write is answered" in run.failure
     assert campaign.ended_early == "node-kill run 1 failed"
     assert verdict(campaign) == 1
 
@@ -363,8 +365,8 @@ def test_kinds_run_one_after_the_other(carry: Carry) -> None:
 def test_a_table_that_cannot_be_dropped_is_mentioned(
     carry: Carry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(connect: Any) -> None:
-        raise psycopg.OperationalError("connection refused")
+    def refuse(store: Any) -> None:
+        raise StoreError("OperationalError", None, "connection refused")
 
-    monkeypatch.setattr("cli.drill.table.drop", refuse)
+    monkeypatch.setattr("cli.drill.postgres_store.PostgresStore.drop", refuse)
     assert "selfmonitor_drill" in str(carry("switchover").leftover)
