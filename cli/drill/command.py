@@ -155,7 +155,7 @@ def _carry_out(
     # Not at the top: --help and usage errors need not wait for the Docker client to load.
     from cli.cluster import open_cluster
 
-    cluster: Cluster = open_cluster(ctx)  # type: ignore[assignment]
+    cluster: Cluster = open_cluster(ctx)
     if cluster.stack != UNASKED_STACK and not yes:
         raise click.UsageError(
             f"this breaks stack '{cluster.stack}' for real; give --yes if you mean it", ctx

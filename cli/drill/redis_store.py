@@ -23,7 +23,8 @@ from cli.drill.target import RedisAccess
 ROUTER, SENTINEL = "router", "sentinel"
 KEYS = "selfmonitor_drill"
 
-CONNECT_SECONDS = 1.0
+CONNECT_SECONDS = 0.5
+"""A dead member's address does not answer: who waits for it for long misses its successor."""
 ANSWER_SECONDS = 2.0
 WAIT_MILLISECONDS = 1000
 """How long replicas may take to confirm a row; less than ANSWER_SECONDS."""
