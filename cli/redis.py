@@ -1,9 +1,9 @@
 """The Redis half of a running stack: how it is, and how to reach or break it."""
 
+import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -247,37 +247,24 @@ class RedisPart:
         raise NotImplementedError
 
     def redis_status(self) -> RedisStatus:
-        """Asks every member and every Sentinel, all at once; a dead one is told as such."""
+        """Asks every member and every Sentinel, from one of their containers and all at once."""
         members, sentinels = self.containers("redis"), self.containers("sentinel")
         if not members:
             return RedisStatus(None, (), ())
-        asked = [(c, ["/usr/local/bin/look", "redis", str(PORT)]) for c in members]
-        asked += [
-            (c, ["/usr/local/bin/look", "sentinel", str(SENTINEL_PORT), SERVICE]) for c in sentinels
-        ]
-        with ThreadPoolExecutor(max_workers=len(asked)) as pool:
-            answers = list(pool.map(lambda each: _ask(*each), asked))
+        addresses = {_name(c): _address(c) for c in (*members, *sentinels)}
+        targets = [f"{_name(c)}=redis:{addresses[_name(c)]}:{PORT}" for c in members]
+        targets += [f"{_name(c)}=sentinel:{addresses[_name(c)]}:{SENTINEL_PORT}" for c in sentinels]
+        answers = _look([*sentinels, *members], targets)
         infos: dict[str, Mapping[str, str] | str] = {}
         words: dict[str, Sequence[str] | str] = {}
-        for container, (status, text) in zip(members, answers, strict=False):
-            name = container.attrs["Labels"][LABEL_MEMBER]
-            info = parse_info(text)
-            infos[name] = info if status == 0 and "used_memory" in info else _why(status, text)
-        for container, (status, text) in zip(sentinels, answers[len(members) :], strict=True):
-            name = container.attrs["Labels"][LABEL_MEMBER]
-            lines = text.split("\n")
-            words[name] = lines if status == 0 and len(lines) > 2 else _why(status, text)
-        return combine(infos, words, self._names(members), time.time())
-
-    def _names(self, members: list[Any]) -> dict[str, str]:
-        import json
-
-        names = {}
         for container in members:
-            labels = container.attrs["Labels"]
-            for address in json.loads(labels[LABEL_ADDRESSES]).values():
-                names[address] = labels[LABEL_MEMBER]
-        return names
+            info = parse_info(answers.get(_name(container), ""))
+            infos[_name(container)] = info if "used_memory" in info else _why(container)
+        for container in sentinels:
+            lines = answers.get(_name(container), "").splitlines()
+            words[_name(container)] = lines if len(lines) > 2 else _why(container)
+        names = {addresses[_name(c)]: _name(c) for c in members}
+        return combine(infos, words, names, time.time())
 
     def redis_access(self) -> RedisAccess:
         """What an application is given. Raises UserError when the stack was never up."""
@@ -322,19 +309,45 @@ class RedisPart:
         return InsideWriter(self._client, self.container(member), seconds, key, password)
 
 
-def _ask(container: Any, command: list[str]) -> tuple[int, str]:
-    """(exit status, output); the status is -1 and the output Docker's word when it cannot run."""
+def _name(container: Any) -> str:
+    return str(container.attrs["Labels"][LABEL_MEMBER])
+
+
+def _address(container: Any) -> str:
+    """In the one segment that members and Sentinels are in."""
+    (address,) = json.loads(container.attrs["Labels"][LABEL_ADDRESSES]).values()
+    return str(address)
+
+
+def _look(containers: list[Any], targets: list[str]) -> dict[str, str]:
+    """{name: answer} as the first of the containers that can tell sees them; see images/redis/look.
+
+    Who sees nobody, not even itself, is cut off; the next one is asked.
+    """
     import docker.errors
 
-    state = container.attrs["State"]
-    if state != "running":
-        return -1, str(state)
-    try:
-        result = container.exec_run(command)
-    except docker.errors.APIError:
-        return -1, "unreachable"
-    return int(result.exit_code), result.output.decode(errors="replace")
+    for container in containers:
+        if container.attrs["State"] != "running":
+            continue
+        try:
+            result = container.exec_run(["/usr/local/bin/look", SERVICE, *targets])
+        except docker.errors.APIError:
+            continue
+        found = parse_answers(result.output.decode(errors="replace"))
+        if any(found.values()):
+            return found
+    return {}
 
 
-def _why(status: int, text: str) -> str:
-    return text if status == -1 else "unreachable"
+def parse_answers(text: str) -> dict[str, str]:
+    """{name: answer} of what `look` prints."""
+    found: dict[str, str] = {}
+    for part in text.split("== ")[1:]:
+        name, _, answer = part.partition("\n")
+        found[name.strip()] = answer
+    return found
+
+
+def _why(container: Any) -> str:
+    state = str(container.attrs["State"])
+    return state if state != "running" else "unreachable"

@@ -126,7 +126,7 @@ def _redis_table(redis: dict[str, Any]) -> Any:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("member", "role", "state", "lag", "memory", "persistence"):
+    for title in ("member", "role", "state", "lag", "memory", "kept"):
         table.add_column(title, justify="right" if title in ("lag", "memory") else "left")
     for member in redis["members"]:
         fine = member["state"] in ("running", "in step")
@@ -141,7 +141,7 @@ def _redis_table(redis: dict[str, Any]) -> Any:
         )
     for sentinel in redis["sentinels"]:
         fine = sentinel["quorum"] and sentinel["primary"] == redis["leader"] is not None
-        word = f"sees {sentinel['primary'] or 'no primary'}, "
+        word = f"{sentinel['primary'] or 'no primary'}, "
         word += f"quorum of {sentinel['usable']}" if sentinel["quorum"] else "NO QUORUM"
         state = word if sentinel["state"] == "healthy" else sentinel["state"]
         table.add_row(
@@ -154,7 +154,7 @@ def _memory(used: int | None, limit: int | None) -> str:
     if used is None:
         return ""
     mib = 1024 * 1024
-    return f"{used / mib:.1f} of {limit / mib:.0f} MiB" if limit else f"{used / mib:.1f} MiB"
+    return f"{used / mib:.1f}/{limit / mib:.0f} MiB" if limit else f"{used / mib:.1f} MiB"
 
 
 def _kept(member: dict[str, Any]) -> str:
@@ -162,7 +162,7 @@ def _kept(member: dict[str, Any]) -> str:
         return ""
     age = member["last_snapshot_seconds"]
     ago = f"{age // 3600} h" if age >= 7200 else f"{age // 60} min" if age >= 120 else f"{age} s"
-    return f"{member['persistence']}, snapshot {ago} ago"
+    return f"{member['persistence']}, {ago} ago"
 
 
 def _collect_or_explain(cluster: Cluster) -> dict[str, Any]:

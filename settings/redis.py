@@ -30,7 +30,7 @@ class RedisFailoverSettings(Settings):
         "a primary that pauses for longer costs a failover.",
     )
     failover_timeout_ms: int = Field(
-        default=10000,
+        default=4000,
         ge=1000,
         le=180000,
         description="Time a step of a failover has before it is given up, ms; "

@@ -127,15 +127,13 @@ class Group:
                 return name
         return None
 
-    def heirs(self):
-        """The members that follow this one, have been in step with it, and could take over."""
-        return [
-            name
-            for name, info in self.replication(self.others()).items()
-            if info["role"] == "slave"
+    def is_heir(self, info):
+        """Whether who says this follows this member, was in step with it, and may be promoted."""
+        return (
+            info["role"] == "slave"
             and info.get("master_host") == self.address
-            and info.get("slave_priority")
-        ]
+            and bool(info.get("slave_priority"))
+        )
 
 
 def wait_until(condition, seconds, pause=0.02):

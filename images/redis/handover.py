@@ -12,10 +12,10 @@ from group import wait_until
 # Longer than everything below may take: writing must not go on by itself in between.
 PAUSE_MS = 20_000
 CATCH_UP_SECONDS = 3.0
-# Beyond Sentinel's own time-out (failover-timeout, 10 s), after which nothing happens any more.
+# Beyond Sentinel's own time-out (failover-timeout), after which nothing happens any more.
 PROMOTION_SECONDS = 12.0
-# Sentinel reads a replica's priority every 10 s.
-PREFERENCE_SECONDS = 15.0
+# Sentinel reads a replica's priority every second.
+PREFERENCE_SECONDS = 10.0
 PREFERRED, NORMAL = 10, 100
 
 
@@ -49,13 +49,13 @@ def hand_over(group, to=None):
 
 def _in_step(group, info):
     """The replicas that are connected and that Sentinel may promote."""
-    found = []
-    for key, each in info.items():
-        if key.startswith("slave") and isinstance(each, dict) and each["state"] == "online":
-            name = group.name_of(each["ip"])
-            if name in group.heirs():
-                found.append(name)
-    return found
+    online = {
+        group.name_of(each["ip"])
+        for key, each in info.items()
+        if key.startswith("slave") and isinstance(each, dict) and each["state"] == "online"
+    }
+    others = group.replication(group.others())
+    return [name for name, said in others.items() if name in online and group.is_heir(said)]
 
 
 def _prefer(group, chosen, name):
@@ -102,7 +102,7 @@ def _change(group, own, heirs):
     # this member can only refuse it.
     own.execute_command("REPLICAOF", group.members[new], group.port)
     own.execute_command("CLIENT", "UNPAUSE")
-    own.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    own.execute_command("CLIENT", "KILL", "USER", "application")
     return new
 
 
