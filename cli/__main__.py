@@ -15,6 +15,7 @@ COMMANDS = {
     "up": ("cli.up", "Bring the stack up, or bring it to what its stack file says."),
     "preview": ("cli.preview", "Show what up would do, and change nothing."),
     "status": ("cli.status", "Show how the stack is."),
+    "events": ("cli.events", "Show who became primary when, and why."),
     "psql": ("cli.psql", "Open psql as the application does."),
     "redis-cli": ("cli.redis_cli", "Open redis-cli as the application does."),
     "connection": ("cli.connection", "Show what an application needs to connect."),

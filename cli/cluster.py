@@ -1,6 +1,7 @@
 """The running stack, as the commands see it: how it is, and how to reach or break it."""
 
 import json
+import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
     import docker
 
 REST_PORT = 8008
+EVENTS_PORT = 8010
 # A member that does not answer about itself in this time does not answer.
 ANSWER_SECONDS = 2
 SWITCHOVER_SECONDS = 60
+# A switchover does not wait longer than this for its reason to be written down.
+NOTE_SECONDS = 2
 # A cut nobody undoes, because the drill was killed, ends by itself after this time.
 LONGEST_CUT_SECONDS = 600
 CUT_SECONDS = 10
@@ -263,6 +267,7 @@ class Cluster(RedisPart):
             raise OperationFailed("no standby is fit to take over: ./selfmonitor status")
         target = to or candidates[0]
         body = json.dumps({"leader": status.leader, "candidate": target})
+        self.note_switchover("postgres", status.leader)
         result = self.container(status.leader).exec_run(
             _curl("/switchover", "--request", "POST", "--data", body, seconds=SWITCHOVER_SECONDS)
         )
@@ -270,6 +275,27 @@ class Cluster(RedisPart):
         if not text.startswith("Successfully switched over"):
             raise OperationFailed(f"switchover to {target} did not happen: {text or 'no answer'}")
         return target
+
+    def note_switchover(self, service: str, old: str) -> None:
+        """Tells the events container that the primary is about to be moved on purpose.
+
+        As far as that is possible: a switchover neither fails nor waits for it.
+        """
+        thread = threading.Thread(target=self._leave_note, args=(service, old), daemon=True)
+        thread.start()
+        thread.join(NOTE_SECONDS)
+
+    def _leave_note(self, service: str, old: str) -> None:
+        import docker.errors
+
+        note = json.dumps({"service": service, "kind": "switchover", "old": old})
+        command = ask_events("/notes", "--data", note, seconds=NOTE_SECONDS)
+        try:
+            for container in self.containers("events"):
+                container.exec_run(command)
+        except (docker.errors.DockerException, OSError):
+            # Then the change is recorded with the reason that members give.
+            return
 
     # Faults.
 
@@ -353,10 +379,15 @@ class Cluster(RedisPart):
         return object_name(self.stack, f"{member}-cut-off")
 
 
-def _curl(path: str, *more: str, seconds: int = ANSWER_SECONDS) -> list[str]:
+def ask_events(path: str, *more: str, seconds: int) -> list[str]:
+    """A request of the events container to itself."""
+    return _curl(path, *more, seconds=seconds, port=EVENTS_PORT)
+
+
+def _curl(path: str, *more: str, seconds: int = ANSWER_SECONDS, port: int = REST_PORT) -> list[str]:
     return [
         *("curl", "--silent", "--max-time", str(seconds), "--cacert", AUTHORITY),
-        *("--cert", CERTIFICATE, "--key", KEY, *more, f"https://localhost:{REST_PORT}{path}"),
+        *("--cert", CERTIFICATE, "--key", KEY, *more, f"https://localhost:{port}{path}"),
     ]
 
 

@@ -229,7 +229,7 @@ def test_a_file_that_is_being_written_is_no_change_yet(module: Any, tmp_path: Pa
     assert [watch.settled_change() for _ in range(3)] == [[], [], []]
 
 
-@pytest.mark.parametrize("image", ["postgres", "router"])
+@pytest.mark.parametrize("image", ["events", "postgres", "router"])
 def test_every_images_processes_are_what_the_supervisor_reads(image: str) -> None:
     path = SCRIPT.parents[1] / image / "processes.json"
     configuration = json.loads(path.read_text())

@@ -1,0 +1,1 @@
+"""Who was primary when, and why it changed: watched, kept and published."""
