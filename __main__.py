@@ -6,6 +6,7 @@ import pulumi
 
 from components.certificate_authority import CertificateAuthority, CertificateAuthorityArgs
 from components.context import Context
+from components.events import Events, EventsArgs
 from components.postgres_ha import PostgresHA, PostgresHAArgs
 from components.redis_sentinel import RedisSentinel, RedisSentinelArgs
 from components.routers import Routers, RoutersArgs
@@ -40,6 +41,7 @@ def main() -> None:
         "routers",
         RoutersArgs(settings.postgres.routers, postgres, redis, settings.redis_ports, context),
     )
+    Events("events", EventsArgs(postgres, redis, context))
 
     pulumi.export("postgres_endpoints", routers.postgres_endpoints)
     pulumi.export("postgres_passwords", postgres.passwords)

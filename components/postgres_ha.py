@@ -14,6 +14,7 @@ from components.postgres_configuration import (
     dynamic_configuration,
     server_parameters,
 )
+from components.probes import https_probe
 from components.templates import render
 from platforms.workload import (
     Data,
@@ -158,7 +159,7 @@ class PostgresHA(pulumi.ComponentResource):
             ports=(Port("client", ETCD_CLIENT_PORT), Port("peer", ETCD_PEER_PORT)),
             data=Data("/var/lib/etcd"),
             readiness=Readiness(
-                _https_probe(ETCD_CLIENT_PORT, "/health"),
+                https_probe(ETCD_CLIENT_PORT, "/health"),
                 meaning="a quorum of the consensus store",
             ),
         )
@@ -259,13 +260,3 @@ class PostgresHA(pulumi.ComponentResource):
             scratch={"/tmp": 16},
             runs_once=True,
         )
-
-
-def _https_probe(port: int, path: str) -> tuple[str, ...]:
-    """A request of the container to itself, with its own certificate, verified."""
-    return (
-        *("curl", "--silent", "--fail", "--output", "/dev/null", "--max-time", "3"),
-        *("--cacert", "/etc/selfmonitor/ca.crt"),
-        *("--cert", "/etc/selfmonitor/tls.crt", "--key", "/etc/selfmonitor/tls.key"),
-        f"https://localhost:{port}{path}",
-    )
