@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import os
 import runpy
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -183,8 +184,10 @@ class Engine(pulumi.runtime.Mocks):
             pulumi.runtime.set_mocks(
                 self, project=project, stack=self._stack, preview=False, monitor=_Monitor(self)
             )
-            with _working_directory(root):
+            with _working_directory(root), self._noting_interrupts():
                 outputs = loop.run_until_complete(self._program(root))
+            if self._failure is not None:
+                raise self._failure
         except BaseException as error:
             if self._failure is not None and self._failure is not error:
                 raise self._failure from None
@@ -197,6 +200,29 @@ class Engine(pulumi.runtime.Mocks):
             self._state.forget_all_but(self._declared)
             self._state.set_outputs(outputs)
         return outputs
+
+    @contextlib.contextmanager
+    def _noting_interrupts(self) -> Iterator[None]:
+        """An interrupt ends the run wherever it hits.
+
+        Raised in the midst of some callback, KeyboardInterrupt may be swallowed there; so it is
+        noted as well, nothing new begins, and the run fails at its end at the latest.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.getsignal(signal.SIGINT)
+
+        def note(_number: int, _frame: object) -> None:
+            # Without the guard: this thread may be holding it.
+            self._failure = self._failure or KeyboardInterrupt()
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     async def _program(self, root: Path) -> dict[str, Any]:
         def program() -> None:

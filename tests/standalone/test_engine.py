@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -510,6 +511,23 @@ def test_after_a_failure_nothing_that_is_there_is_removed(
     with pytest.raises(ApplyError):
         up.apply()
     assert up.engine.containers_by_name["server"].status == "running"
+
+
+def test_an_interrupt_that_is_swallowed_on_its_way_still_ends_the_run(bench: Any) -> None:
+    bench.write(
+        """
+import contextlib, os, signal
+
+with contextlib.suppress(BaseException):
+    os.kill(os.getpid(), signal.SIGINT)
+docker.Network("late", name="late", driver="bridge")
+"""
+    )
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        bench.apply()
+    assert bench.engine.calls == []
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize(
