@@ -135,6 +135,21 @@ class Group:
             and bool(info.get("slave_priority"))
         )
 
+    def promotable_after(self):
+        """How long a replica may have been without its primary and still be promoted, seconds.
+
+        Sentinel's own rule: ten times down-after, before it took the primary for dead. The most
+        that any Sentinel allows; infinite when none answers.
+        """
+
+        def ask(name):
+            with self.sentinel(name) as client:
+                state = client.sentinel_master(self.service)
+            return 10 * int(state["down-after-milliseconds"]) + int(state.get("s-down-time", 0))
+
+        limits = self._ask_all(list(self.sentinels), ask).values()
+        return max(limits) / 1000 if limits else float("inf")
+
 
 def wait_until(condition, seconds, pause=0.02):
     """The first true value of condition(), or the last false one when the time is up."""
