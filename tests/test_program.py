@@ -1,6 +1,7 @@
 """The program as the engine runs it: what it registers, and what it keeps to itself."""
 
 import ast
+import hashlib
 import json
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from pulumi import _types
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNATURE = "4dabf18193072939515e22adb298388d"
+SECRET_OUTPUTS = {"postgres_passwords", "redis_password", "application_key"}
 SDKS = {"docker": pulumi_docker, "random": pulumi_random, "tls": pulumi_tls}
 
 
@@ -58,20 +60,25 @@ def generated_secrets(recording: Any) -> list[str]:
         for key in ("result", "privateKeyPem")
         if key in made
     ]
-    assert len(found) == 13, "six passwords and seven keys"
+    assert len(found) == 25, "fourteen passwords and eleven keys"
     return found
 
 
 # What runs, and how it is confined.
 
 
-def test_the_default_stack_is_three_members_three_voters_two_routers_and_a_job(local: Any) -> None:
+def test_the_default_stack_is_two_databases_those_who_watch_them_routers_and_a_job(
+    local: Any,
+) -> None:
     assert sorted(each.name for each in local.servers) == [
         *(f"etcd-{n}" for n in (1, 2, 3)),
+        "events-1",
         *(f"postgres-{n}" for n in (1, 2, 3)),
         "provision-1",
+        *(f"redis-{n}" for n in (1, 2, 3)),
         "router-1",
         "router-2",
+        *(f"sentinel-{n}" for n in (1, 2, 3)),
     ]
 
 
@@ -128,8 +135,8 @@ def test_only_routers_publish_ports_and_only_on_the_bind_address(local: Any) -> 
     assert {name for name, ports in published.items() if ports} == {"router-1", "router-2"}
     assert {p["ip"] for ports in published.values() for p in ports} == {"127.0.0.1"}
     assert [[p["external"] for p in published[f"router-{n}"]] for n in (1, 2)] == [
-        [5432, 5433],
-        [5442, 5443],
+        [5432, 5433, 6379],
+        [5442, 5443, 6389],
     ]
 
 
@@ -139,22 +146,40 @@ def test_the_bind_address_of_the_stack_file_is_the_one_ports_are_published_on(
     found = run_program(configuration={"selfmonitor:bind_address": "192.168.7.9"})
     ports = [p for each in found.servers for p in each.inputs.get("ports") or ()]
     assert {p["ip"] for p in ports} == {"192.168.7.9"}
-    assert {e["host"] for e in found.outputs["postgres_endpoints"]["read_write"]} == {"192.168.7.9"}
+    for service in ("postgres", "redis"):
+        ends = found.outputs[f"{service}_endpoints"]["read_write"]
+        assert {each["host"] for each in ends} == {"192.168.7.9"}
 
 
-def test_the_data_network_is_internal_and_only_the_access_network_is_not(local: Any) -> None:
+def test_every_network_is_internal_but_for_the_one_clients_come_from(local: Any) -> None:
     networks = {each.inputs["name"]: each.inputs["internal"] for each in local.of("Network")}
-    assert networks == {"selfmonitor-local-data": True, "selfmonitor-local-access": False}
+    assert networks == {
+        "selfmonitor-local-data": True,
+        "selfmonitor-local-cache": True,
+        "selfmonitor-local-access": False,
+    }
+
+
+def on_network(recording: Any, name: str) -> set[str]:
+    return {
+        each.name
+        for each in recording.of("Container")
+        for network in each.inputs.get("networksAdvanced") or ()
+        if network["name"] == name
+    }
+
+
+def test_the_two_databases_share_no_network(local: Any) -> None:
+    """Whoever breaks into one of them does not reach the other."""
+    data = on_network(local, "selfmonitor-local-data")
+    cache = on_network(local, "selfmonitor-local-cache")
+    members = {f"{name}-{n}" for name in ("redis", "sentinel") for n in (1, 2, 3)}
+    assert cache == members | {"router-1", "router-2", "events-1"}
+    assert data & cache == {"router-1", "router-2", "events-1"}
 
 
 def test_only_routers_are_on_the_access_network(local: Any) -> None:
-    on = {
-        each.name
-        for each in local.of("Container")
-        for network in each.inputs.get("networksAdvanced") or ()
-        if network["name"] == "selfmonitor-local-access"
-    }
-    assert on == {"router-1", "router-2"}
+    assert on_network(local, "selfmonitor-local-access") == {"router-1", "router-2"}
 
 
 def test_every_address_is_handed_out_once(local: Any) -> None:
@@ -163,7 +188,7 @@ def test_every_address_is_handed_out_once(local: Any) -> None:
         for each in local.of("Container")
         for network in each.inputs.get("networksAdvanced") or ()
     ]
-    assert len(addresses) == len(set(addresses)) == 11
+    assert len(addresses) == len(set(addresses)) == 21
 
 
 def test_a_server_mounts_its_files_read_only_and_nobody_elses(local: Any) -> None:
@@ -183,9 +208,9 @@ def test_data_is_on_a_volume_of_its_own_for_each_member_that_has_some(local: Any
     }
     assert data == {
         f"{name}-{n}": f"selfmonitor-local-{name}-{n}-data"
-        for name in ("etcd", "postgres")
+        for name in ("etcd", "postgres", "redis", "sentinel")
         for n in (1, 2, 3)
-    }
+    } | {"events-1": "selfmonitor-local-events-1-data"}
 
 
 def test_containers_never_mount_a_folder_of_the_machine(local: Any) -> None:
@@ -244,6 +269,14 @@ def test_servers_start_after_their_files_and_after_what_they_rest_on(local: Any)
     assert {"postgres-1", "postgres-2", "postgres-3"} <= before["provision-1"]
     assert "provision-1" in before["router-1"]
     assert "provision-1" in before["router-2"]
+    # A Redis member that starts asks the Sentinels what it is.
+    assert {"sentinel-1", "sentinel-2", "sentinel-3"} <= before["redis-1"]
+    assert {"redis-1", "redis-2"} <= before["redis-3"]
+    assert not {"redis-2", "postgres-1"} & before["redis-1"]
+    assert not {"redis-1", "postgres-1"} & before["sentinel-3"]
+    for router in ("router-1", "router-2"):
+        assert {"redis-1", "redis-2", "redis-3"} <= before[router]
+    assert not {name for name, found in before.items() if "events-1" in found}
 
 
 def test_what_has_a_fixed_name_is_deleted_before_it_is_replaced(local: Any) -> None:
@@ -259,7 +292,8 @@ def test_everything_but_images_and_networks_is_a_child_of_its_component(local: A
     for each in local.requests:
         parent = requests.get(each.parent)
         shared = each.type.rpartition(":")[2] in ("RemoteImage", "Network")
-        top = each.name in ("authority", "postgres") and not each.custom
+        names = ("authority", "postgres", "redis", "routers", "events")
+        top = each.name in names and not each.custom
         if shared or top:
             assert parent is None, each.name
         else:
@@ -273,16 +307,22 @@ def test_each_component_has_the_children_that_are_its_own(local: Any) -> None:
         each.name: requests[each.parent].name for each in local.requests if each.parent in requests
     }
     assert parents["postgres-1"] == parents["postgres-password-user"] == "postgres"
+    assert parents["redis-2"] == parents["sentinel-1"] == "redis"
+    assert parents["redis-password-application"] == parents["redis-1-data"] == "redis"
+    assert parents["router-1"] == parents["router-2-files"] == "routers"
+    assert parents["events-1"] == "events"
     assert parents["router-certificate"] == parents["authority-key"] == "authority"
+    assert parents["application-key"] == parents["sentinel-certificate"] == "authority"
     assert parents["etcd-certificate"] == parents["patroni-key"] == "postgres-consensus-authority"
 
 
 def test_every_component_registers_its_outputs(local: Any) -> None:
-    components = {each.urn for each in local.requests if not each.custom}
-    assert len(components) == 3
-    assert components == {
-        urn for urn, outputs in local.component_outputs.items() if urn in components and outputs
-    }
+    components = {each.urn: each.name for each in local.requests if not each.custom}
+    assert len(components) == 6
+    assert components.keys() <= local.component_outputs.keys()
+    # Nobody needs anything of the watcher.
+    empty = {name for urn, name in components.items() if not local.component_outputs[urn]}
+    assert empty == {"events"}
 
 
 # Secrets.
@@ -294,6 +334,7 @@ def test_every_secret_file_is_marked_secret_on_the_wire(
 ) -> None:
     plain = {"patroni.yml", "provision.json", "haproxy.cfg"}
     plain |= {"pgbouncer-read-write.ini", "pgbouncer-read-only.ini", "pgbouncer-hba.conf"}
+    plain |= {"redis.conf", "sentinel.conf", "group.json", "events.json"}
     seen = set()
     for each in request.getfixturevalue(recording).deliverers:
         for upload in each.raw["uploads"]:
@@ -303,7 +344,8 @@ def test_every_secret_file_is_marked_secret_on_the_wire(
             assert is_secret is (name not in plain), name
     assert plain < seen
     assert {"tls.key", "consensus-tls.key", "passwords.yml", "passwords.json"} < seen
-    assert {"tls.pem", "userlist.txt"} < seen
+    assert {"tls.pem", "userlist.txt", "haproxy-redis.cfg"} < seen
+    assert {"users.acl", "secrets.conf", "keeper.password", "events.password"} < seen
 
 
 def test_no_generated_password_or_key_is_anywhere_in_the_open(local: Any) -> None:
@@ -311,6 +353,22 @@ def test_no_generated_password_or_key_is_anywhere_in_the_open(local: Any) -> Non
     for each in local.requests:
         for text in open_texts(each.raw):
             assert not [s for s in secrets if s in text], each.name
+
+
+def test_not_even_a_passwords_hash_is_anywhere_in_the_open(local: Any) -> None:
+    hashes = [
+        hashlib.sha256(made["result"].encode()).hexdigest()
+        for name, made in local.values.items()
+        if name.startswith("redis-password-")
+    ]
+    delivered = "\n".join(
+        text for each in local.deliverers for text in texts(each.inputs["uploads"])
+    )
+    for each in hashes:
+        assert each in delivered, "otherwise its absence would prove nothing"
+    for request in local.requests:
+        for text in open_texts(request.raw):
+            assert not [each for each in hashes if each in text], request.name
 
 
 def test_no_generated_password_or_key_is_in_an_environment_command_or_label(local: Any) -> None:
@@ -346,11 +404,15 @@ def test_the_secrets_the_canary_looks_for_do_reach_who_needs_them(local: Any) ->
         local.values[f"{n}-key"]["privateKeyPem"]
         for n in ("authority", "postgres-consensus-authority")
     }
-    for made in local.values.values():
+    # The servers have these as hashes: the application's own is an output, the others nobody's yet.
+    outside = {f"redis-password-{user}" for user in ("application", "monitor", "backup")}
+    for name, made in local.values.items():
         if "result" in made:
-            assert made["result"] in delivered
+            assert (made["result"] in delivered) is (name not in outside), name
+    application = local.values["application-key"]["privateKeyPem"]
+    assert local.outputs["application_key"] == application
     for key in keys:
-        assert (key.strip() in delivered) is (key not in authorities)
+        assert (key.strip() in delivered) is (key not in {*authorities, application})
 
 
 def test_the_outputs_are_endpoints_passwords_and_the_authority(local: Any) -> None:
@@ -361,15 +423,30 @@ def test_the_outputs_are_endpoints_passwords_and_the_authority(local: Any) -> No
     assert local.outputs["postgres_passwords"] == {
         "user": local.values["postgres-password-user"]["result"]
     }
-    assert local.outputs["ca_certificate"] == local.values["authority-certificate"]["certPem"]
-    assert local.secret_outputs == {"postgres_passwords"}
+    assert local.outputs["redis_endpoints"] == {
+        "read_write": [{"host": "127.0.0.1", "port": 6379}, {"host": "127.0.0.1", "port": 6389}]
+    }
+    assert local.outputs["redis_sentinels"] == [
+        {"host": f"10.87.1.{last}", "port": 26379} for last in (96, 97, 98)
+    ]
+    made = local.values
+    assert local.outputs["redis_password"] == made["redis-password-application"]["result"]
+    assert local.outputs["application_certificate"] == made["application-certificate"]["certPem"]
+    assert local.outputs["application_key"] == made["application-key"]["privateKeyPem"]
+    assert local.outputs["ca_certificate"] == made["authority-certificate"]["certPem"]
+    assert local.secret_outputs == SECRET_OUTPUTS
+    assert len(local.outputs) == 8
 
 
 def test_every_role_has_a_password_of_its_own_and_all_differ(local: Any) -> None:
     passwords = {name: made["result"] for name, made in local.values.items() if "result" in made}
     roles = ("postgres", "replicator", "rewind", "pgbouncer", "monitor", "user")
-    assert passwords.keys() == {f"postgres-password-{role}" for role in roles}
-    assert len(set(passwords.values())) == len(roles)
+    users = ("application", "replication", "sentinel", "keeper", "router", "monitor", "backup")
+    assert passwords.keys() == {
+        *(f"postgres-password-{role}" for role in roles),
+        *(f"redis-password-{user}" for user in (*users, "events")),
+    }
+    assert len(set(passwords.values())) == len(passwords)
     assert all(len(password) == 32 for password in passwords.values())
 
 
@@ -402,24 +479,64 @@ def test_a_renewed_certificate_changes_delivered_files_and_no_server(
     assert changed == {"router-1-files", "router-2-files"}
 
 
-def test_a_changed_setting_changes_the_servers_that_read_it(
-    local: Any, run_program: Callable[..., Any]
+@pytest.mark.parametrize(
+    ("renewed", "files"),
+    [
+        ("redis-certificate", {"redis-1-files", "redis-2-files", "redis-3-files"}),
+        (
+            "redis-password-sentinel",
+            {f"{s}-{n}-files" for s in ("redis", "sentinel") for n in (1, 2, 3)},
+        ),
+        (
+            "redis-password-router",
+            {f"{s}-{n}-files" for s, c in (("redis", 3), ("router", 2)) for n in range(1, c + 1)},
+        ),
+    ],
+)
+def test_a_renewed_secret_of_redis_reaches_running_servers_and_replaces_none(
+    local: Any, run_program: Callable[..., Any], renewed: str, files: set[str]
 ) -> None:
-    configuration = {"selfmonitor:postgres": json.dumps({"routers": {"pool_size": 7}})}
+    def values(token: str, name: str, inputs: Any) -> dict[str, Any]:
+        made = dict(local.values[name])
+        key = "result" if "result" in made else "certPem"
+        return {**made, key: "another"} if name == renewed else made
+
+    again = by_urn(run_program(values=values))
+    changed = {each.name for each in local.requests if again[each.urn].raw != each.raw}
+    assert changed == files
+
+
+@pytest.mark.parametrize(
+    ("key", "setting", "workload", "members"),
+    [
+        ("postgres", {"routers": {"pool_size": 7}}, "router", (1, 2)),
+        ("redis", {"maxmemory_mib": 100}, "redis", (1, 2, 3)),
+        ("redis", {"failover": {"down_after_ms": 1500}}, "sentinel", (1, 2, 3)),
+    ],
+)
+def test_a_changed_setting_changes_the_servers_that_read_it(
+    local: Any,
+    run_program: Callable[..., Any],
+    key: str,
+    setting: dict[str, Any],
+    workload: str,
+    members: tuple[int, ...],
+) -> None:
     again = by_urn(
         run_program(
-            configuration=configuration, values=lambda token, name, inputs: local.values[name]
+            configuration={f"selfmonitor:{key}": json.dumps(setting)},
+            values=lambda token, name, inputs: local.values[name],
         )
     )
     changed = {each.name for each in local.requests if again[each.urn].raw != each.raw}
-    assert changed == {f"router-{n}{part}" for n in (1, 2) for part in ("", "-files")}
+    assert changed == {f"{workload}-{n}{part}" for n in members for part in ("", "-files")}
 
 
 def test_a_preview_that_knows_no_generated_value_registers_the_same_resources(
     local: Any, first_preview: Any
 ) -> None:
     assert by_urn(first_preview).keys() == by_urn(local).keys()
-    assert first_preview.secret_outputs == {"postgres_passwords"}
+    assert first_preview.secret_outputs == SECRET_OUTPUTS
 
 
 def test_at_a_preview_only_what_is_made_of_generated_values_differs(
@@ -431,7 +548,7 @@ def test_at_a_preview_only_what_is_made_of_generated_values_differs(
         assert previewed[each.urn].raw == each.raw, each.name
 
 
-@pytest.mark.parametrize("name", ["postgres-2-files", "provision-1"])
+@pytest.mark.parametrize("name", ["postgres-2-files", "provision-1", "redis-3-files"])
 def test_a_one_shot_container_that_fails_is_an_error_that_names_it(
     name: str, run_program: Callable[..., Any]
 ) -> None:

@@ -333,9 +333,11 @@ def test_haproxy_listens_inside_its_container_only(local: Any) -> None:
     assert sorted(binds) == ["127.0.0.1:6000", "127.0.0.1:6001", "127.0.0.1:6002"]
 
 
-def test_haproxy_holds_both_pools_of_every_client(run_program: Any) -> None:
+def test_haproxy_holds_both_pools_and_the_redis_connection_of_every_client(
+    run_program: Any,
+) -> None:
     found = with_postgres(run_program, {"routers": {"max_client_connections": 300}})
-    assert "maxconn 700" in section(found.file("router-1", "haproxy.cfg"), "global")
+    assert "maxconn 1000" in section(found.file("router-1", "haproxy.cfg"), "global")
 
 
 def test_haproxys_certificate_file_holds_certificate_and_key(local: Any) -> None:
@@ -410,17 +412,22 @@ def test_pool_sizes_come_from_the_stack_file(run_program: Any) -> None:
         assert (section["default_pool_size"], section["max_client_conn"]) == ("7", "77")
 
 
-def test_a_router_knows_the_password_of_its_own_role_only(local: Any) -> None:
+def test_a_router_knows_the_passwords_of_its_own_two_roles_only_each_where_it_is_used(
+    local: Any,
+) -> None:
     own = local.values["postgres-password-pgbouncer"]["result"]
     assert local.file("router-1", "userlist.txt") == f'"pgbouncer" "{own}"\n'
-    others = [
-        made["result"]
-        for name, made in local.values.items()
-        if "result" in made and name != "postgres-password-pgbouncer"
-    ]
-    uploads = local.named("Container", "router-1-files").inputs["uploads"]
-    for upload in uploads:
-        assert not [other for other in others if other in upload["content"]], upload["file"]
+    passwords = {name: made["result"] for name, made in local.values.items() if "result" in made}
+    found = {
+        (name, upload["file"].rpartition("/")[2])
+        for upload in local.named("Container", "router-1-files").inputs["uploads"]
+        for name, password in passwords.items()
+        if password in upload["content"]
+    }
+    assert found == {
+        ("postgres-password-pgbouncer", "userlist.txt"),
+        ("redis-password-router", "haproxy-redis.cfg"),
+    }
 
 
 def test_inside_a_router_the_clusters_name_means_haproxy(local: Any) -> None:

@@ -27,7 +27,7 @@ def test_three_members_watched_by_three_sentinels_are_the_default() -> None:
     assert (redis.members, redis.sentinels, redis.effective_quorum) == (3, 3, 2)
     assert (redis.memory_mib, redis.maxmemory_mib) == (512, 256)
     assert redis.eviction_policy == "noeviction"
-    assert (redis.failover.down_after_ms, redis.failover.failover_timeout_ms) == (1000, 10000)
+    assert (redis.failover.down_after_ms, redis.failover.failover_timeout_ms) == (1000, 4000)
     assert [(each.seconds, each.changes) for each in redis.snapshots] == [
         (3600, 1),
         (300, 100),
