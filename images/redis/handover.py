@@ -37,6 +37,9 @@ def hand_over(group, to=None):
             raise NotHandedOver("no replica is in step")
         if to is not None and to not in heirs:
             raise NotHandedOver(f"{to} is not in step")
+        # Before anything waits: at the end of a whole stack the Sentinels are gone first.
+        if group.primary_by_sentinels() != group.name:
+            raise NotHandedOver("no majority of the Sentinels takes this member for the primary")
         if to is None:
             return _change(group, own, heirs)
         with group.member(to) as chosen:
