@@ -47,6 +47,26 @@ def stack() -> Iterator[object]:
 
 
 @pytest.fixture
+def strangers_authority(tmp_path: Path) -> str:
+    """Path of the certificate of an authority that has nothing to do with any stack."""
+    from standalone import values
+
+    key = values.private_key({"algorithm": "ECDSA", "ecdsaCurve": "P256"})
+    stranger = values.self_signed_cert(
+        {
+            "privateKeyPem": key["privateKeyPem"],
+            "subject": {"commonName": "stranger"},
+            "isCaCertificate": True,
+            "allowedUses": ["cert_signing"],
+            "validityPeriodHours": 24,
+        }
+    )
+    path = tmp_path / "strangers-ca.crt"
+    path.write_text(stranger["certPem"])
+    return str(path)
+
+
+@pytest.fixture
 def other() -> Iterator[object]:
     """A second stack, not there yet; gone afterwards."""
     second = Stack("systest-other", "other-stack.yaml")

@@ -8,6 +8,9 @@ import time
 
 import pytest
 
+# What both databases are to hold.
+KEPT = ([(42,)], "43")
+
 
 def wait_for(condition, what, seconds=120):
     deadline = time.monotonic() + seconds
@@ -25,15 +28,17 @@ def passwords_in(state_file):
     }
 
 
-def write_row(stack):
+def write_data(stack):
     with stack.connect() as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS kept (id int PRIMARY KEY)")
         connection.execute("INSERT INTO kept VALUES (42)")
+    with stack.redis() as client:
+        client.set("kept", "43")
 
 
-def read_rows(stack):
-    with stack.connect() as connection:
-        return connection.execute("SELECT id FROM kept").fetchall()
+def read_data(stack):
+    with stack.connect() as connection, stack.redis() as client:
+        return connection.execute("SELECT id FROM kept").fetchall(), client.get("kept")
 
 
 def test_an_up_that_is_killed_again_and_again_is_finished_by_the_next(other):
@@ -69,22 +74,21 @@ def test_an_up_that_is_killed_again_and_again_is_finished_by_the_next(other):
             kept = now
     other.ok("up")
     assert kept.items() <= passwords_in(other.state_file).items()
-    write_row(other)
+    write_data(other)
     assert "nothing to change" in other.ok("up")
 
     # Down and up: the same data under the same passwords.
-    before = other.outputs()["postgres_passwords"]
+    before = passwords_in(other.state_file)
     other.ok("down")
     assert other.containers() == {}
     other.ok("up")
-    assert other.outputs()["postgres_passwords"] == before
-    assert read_rows(other) == [(42,)]
+    assert passwords_in(other.state_file) == before
+    assert read_data(other) == KEPT
 
     # Power loss: every process gone at once, none of them having said goodbye.
-    for container in other.containers("server").values():
-        container.kill()
+    other.kill_at_once(other.containers("server"))
     other.ok("up")
-    assert read_rows(other) == [(42,)]
+    assert read_data(other) == KEPT
 
     # Without its state file, data is not handed to new passwords.
     hidden = other.state_file.with_name("elsewhere.json")
@@ -95,7 +99,7 @@ def test_an_up_that_is_killed_again_and_again_is_finished_by_the_next(other):
         hidden.rename(other.state_file)
     assert refused.returncode == 2
     assert "state.json is missing" in refused.stderr
-    assert read_rows(other) == [(42,)]
+    assert read_data(other) == KEPT
 
 
 def test_a_second_command_that_changes_the_stack_is_refused(stack):

@@ -33,14 +33,6 @@ def inside(stack):
     return run
 
 
-def password_of(stack, role: str) -> str:
-    import json
-
-    resources = json.loads(stack.state_file.read_text())["resources"]
-    key = next(urn for urn in resources if urn.endswith(f"postgres-password-{role}"))
-    return resources[key]["outputs"]["result"]
-
-
 def test_the_right_password_over_verified_tls_is_let_in(stack):
     with stack.connect() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -57,28 +49,14 @@ def test_a_wrong_password_is_refused(stack):
         stack.connect(password="wrong-password")
 
 
-def test_a_client_that_trusts_another_authority_turns_away(stack, tmp_path):
-    from standalone import values
-
-    key = values.private_key({"algorithm": "ECDSA", "ecdsaCurve": "P256"})
-    stranger = values.self_signed_cert(
-        {
-            "privateKeyPem": key["privateKeyPem"],
-            "subject": {"commonName": "stranger"},
-            "isCaCertificate": True,
-            "allowedUses": ["cert_signing"],
-            "validityPeriodHours": 24,
-        }
-    )
-    path = tmp_path / "ca.crt"
-    path.write_text(stranger["certPem"])
+def test_a_client_that_trusts_another_authority_turns_away(stack, strangers_authority):
     with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
-        stack.connect(sslrootcert=str(path))
+        stack.connect(sslrootcert=strangers_authority)
 
 
 @pytest.mark.parametrize("role", ["postgres", "replicator", "rewind", "pgbouncer"])
 def test_the_clusters_own_roles_do_not_pass_the_routers(stack, role):
-    password = password_of(stack, role)
+    password = stack.password(f"postgres-password-{role}")
     deadline = time.monotonic() + 60
     while True:
         with pytest.raises(psycopg.OperationalError) as refused:
@@ -113,7 +91,7 @@ def test_postgres_inside_the_segment_wants_tls_a_certificate_and_a_password(stac
 
 
 def test_the_superuser_needs_a_certificate_in_its_own_name(stack, inside):
-    password = password_of(stack, "postgres")
+    password = stack.password("postgres-password-postgres")
     leader = stack.status()["postgres"]["leader"]
     target = f"host={leader} user=postgres dbname=postgres sslmode=verify-full {PSQL_CERTIFICATE}"
     command = f"PGPASSWORD={password} psql '{target}' -Atc 'SELECT 1'"
@@ -156,29 +134,20 @@ def test_patroni_answers_only_holders_of_a_certificate(inside):
     assert "Access is denied" in output
 
 
-@pytest.mark.parametrize("place", ["access segment", "a network of its own"])
-def test_a_container_outside_the_segment_reaches_no_data_member(stack, place):
-    reach = "timeout 3 bash -c 'echo > /dev/tcp/{address}/{port}' && echo open || echo closed"
+@pytest.mark.parametrize("segment", ["access", "cache", None])
+def test_a_container_outside_the_segment_reaches_no_data_member(stack, segment):
     targets = [
         (stack.address("postgres-1", "data"), 5432),
         (stack.address("postgres-1", "data"), 8008),
         (stack.address("etcd-1", "data"), 2379),
     ]
-    script = "; ".join(reach.format(address=a, port=p) for a, p in targets)
-    assert stack.probe(script, network=f"selfmonitor-{stack.name}-data")[1].split() == ["open"] * 3
-    if place == "access segment":
-        output = stack.probe(script, network=f"selfmonitor-{stack.name}-access")[1]
-    else:
-        network = stack.client.networks.create(f"selfmonitor-{stack.name}-stranger")
-        try:
-            output = stack.probe(script, network=network.name)[1]
-        finally:
-            network.remove()
-    assert output.split()[-1] == "closed"
-    assert "open" not in output.split()
+    with stack.network("data") as inside:
+        assert stack.reach(inside, targets) == ["open"] * 3
+    with stack.network(segment) as outside:
+        assert stack.reach(outside, targets) == ["closed"] * 3
 
 
-def test_a_data_member_has_no_way_out(stack):
+def test_members_with_data_have_no_way_out(stack):
     # A server in another segment stands for the world outside.
     network = f"selfmonitor-{stack.name}-access"
     server = stack.client.containers.run(
@@ -194,9 +163,10 @@ def test_a_data_member_has_no_way_out(stack):
         ask = f"curl --silent --output /dev/null --max-time 3 http://{address}:8000/"
         patiently = f"for i in 1 2 3 4 5 6 7 8 9; do {ask} && exit 0; sleep 0.5; done; exit 1"
         assert stack.probe(patiently, network=network)[0] == 0
-        result = stack.containers("server")["postgres-2"].exec_run(["sh", "-c", ask])
-        # 7: cannot connect, 28: no answer.
-        assert result.exit_code in (7, 28)
+        for member in ("postgres-2", "redis-2", "sentinel-2"):
+            result = stack.containers("server")[member].exec_run(["sh", "-c", ask])
+            # 7: cannot connect, 28: no answer.
+            assert result.exit_code in (7, 28), member
     finally:
         server.remove(force=True)
 
@@ -205,7 +175,7 @@ def test_only_routers_publish_ports_and_only_on_the_address_of_the_stack_file(st
     for name, container in stack.containers().items():
         bindings = container.attrs["HostConfig"]["PortBindings"] or {}
         if name in ("router-1", "router-2"):
-            assert set(bindings) == {"5432/tcp", "5433/tcp"}
+            assert set(bindings) == {"5432/tcp", "5433/tcp", "6379/tcp"}
             assert {b["HostIp"] for each in bindings.values() for b in each} == {"127.0.0.1"}
         else:
             assert bindings == {}
@@ -239,7 +209,9 @@ def test_secret_files_are_readable_by_their_user_alone_and_cannot_be_changed(sta
 def test_no_secret_is_in_an_argument_a_label_an_environment_or_a_log(stack):
     import json
 
-    seen = [stack.ok("status"), stack.ok("connection"), stack.ok("connection", "-o", "json")]
+    seen = [stack.ok("status")]
+    for service in ("postgres", "redis"):
+        seen += [stack.ok("connection", service, "-o", form) for form in ("uri", "env", "json")]
     for container in stack.containers().values():
         seen.append(json.dumps(container.attrs))
         seen.append(container.logs().decode(errors="replace"))
@@ -250,6 +222,8 @@ def test_no_secret_is_in_an_argument_a_label_an_environment_or_a_log(stack):
     text = "\n".join(seen)
     secrets = stack.secrets()
     assert len(secrets) > 10
+    assert stack.outputs()["redis_password"] in secrets
     assert [secret for secret in secrets if secret in text] == []
     revealed = stack.ok("connection", "--reveal")
     assert stack.outputs()["postgres_passwords"]["user"] in revealed
+    assert stack.outputs()["redis_password"] in stack.ok("connection", "redis", "--reveal")

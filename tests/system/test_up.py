@@ -1,8 +1,13 @@
 """Bringing a stack up, again and again, and finding in it what the stack file says."""
 
+import datetime
 import json
+from itertools import pairwise
 
 import yaml
+
+MIB = 1024 * 1024
+REDIS_MEMBERS = ("redis-1", "redis-2", "redis-3")
 
 
 def containers_as_they_are(stack):
@@ -42,8 +47,28 @@ def test_status_tells_leader_members_and_endpoints_without_a_password(stack):
     assert found["endpoints"] == {
         "read_write": ["127.0.0.1:25432", "127.0.0.1:25442"],
         "read_only": ["127.0.0.1:25433", "127.0.0.1:25443"],
+        "redis": ["127.0.0.1:25379", "127.0.0.1:25389"],
     }
     assert not any(secret in text for secret in stack.secrets())
+
+
+def test_status_tells_the_redis_primary_its_replicas_and_what_the_sentinels_think(stack):
+    assert stack.becomes_healthy()
+    found = stack.status()["redis"]
+    members = {each["name"]: each for each in found["members"]}
+    assert set(members) == set(REDIS_MEMBERS)
+    for member in members.values():
+        assert 0 < member["memory_bytes"] < member["memory_limit_bytes"] == 256 * MIB
+        assert member["persistence"] == "ok"
+    leader = members.pop(found["leader"])
+    assert (leader["role"], leader["state"]) == ("primary", "running")
+    for replica in members.values():
+        assert (replica["role"], replica["state"]) == ("replica", "in step")
+        assert replica["lag_bytes"] >= 0
+    assert {each["name"] for each in found["sentinels"]} == {f"sentinel-{n}" for n in (1, 2, 3)}
+    for sentinel in found["sentinels"]:
+        assert sentinel["primary"] == leader["name"]
+        assert (sentinel["quorum"], sentinel["usable"]) == (True, 3)
 
 
 def test_both_routers_lead_to_the_primary_and_both_read_only_ports_to_standbys(stack):
@@ -111,23 +136,46 @@ def test_doctor_finds_nothing_to_mend(stack):
     assert "✗" not in stack.ok("doctor")
 
 
-def test_a_setting_that_needs_a_restart_is_taken_up_member_by_member(other, tmp_path):
+def moment(text):
+    return datetime.datetime.fromisoformat(text)
+
+
+def test_changed_settings_are_taken_up_member_by_member(other, tmp_path):
     other.ok("up")
+    with other.redis() as client:
+        client.set("kept", "42")
     before = {name: each.id for name, each in other.containers("server").items()}
+    content = yaml.safe_load(other.file.read_text())
+    content["config"]["selfmonitor:postgres"] |= {
+        "max_connections": 250,
+        "failover": {"ttl_seconds": 25, "loop_wait_seconds": 2},
+    }
+    content["config"]["selfmonitor:redis"] |= {"maxmemory_mib": 200}
     path = tmp_path / "stack.yaml"
-    path.write_text(
-        other.file.read_text()
-        + "    max_connections: 250\n    failover: {ttl_seconds: 25, loop_wait_seconds: 2}\n"
-    )
+    path.write_text(yaml.safe_dump(content))
     done = other.run("up", file=path)
     assert done.returncode == 0, done.stderr
+
+    servers = other.containers("server")
     for name in ("postgres-1", "postgres-2", "postgres-3"):
-        member = other.containers("server")[name]
         # Told through Patroni, not by replacing the container.
-        assert member.id == before[name]
-        shown = member.exec_run(["psql", "-U", "postgres", "-Atc", "SHOW max_connections"])
+        assert servers[name].id == before[name]
+        shown = servers[name].exec_run(["psql", "-U", "postgres", "-Atc", "SHOW max_connections"])
         assert shown.output.decode().strip() == "250"
-    config = other.containers("server")["postgres-1"].exec_run(
-        ["patronictl", "-c", "/etc/selfmonitor", "show-config"]
-    )
+    config = servers["postgres-1"].exec_run(["patronictl", "-c", "/etc/selfmonitor", "show-config"])
     assert yaml.safe_load(config.output.decode())["ttl"] == 25
+
+    # Redis has its settings from a file, so the containers are new: each made after the one
+    # before was ready, for which Docker first looks 3 s after its start.
+    assert [name for name in REDIS_MEMBERS if servers[name].id == before[name]] == []
+    for earlier, later in pairwise(REDIS_MEMBERS):
+        started = moment(servers[earlier].attrs["State"]["StartedAt"])
+        made = moment(servers[later].attrs["Created"])
+        assert made - started > datetime.timedelta(seconds=2)
+    limits = {each["memory_limit_bytes"] for each in other.status()["redis"]["members"]}
+    assert limits == {200 * MIB}
+    with other.redis() as client:
+        assert client.get("kept") == "42"
+    assert servers["sentinel-1"].id == before["sentinel-1"]
+    again = other.run("up", file=path)
+    assert "nothing to change" in again.stdout, again.stderr
