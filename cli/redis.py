@@ -246,6 +246,10 @@ class RedisPart:
         """See Cluster."""
         raise NotImplementedError
 
+    def note_switchover(self, service: str, old: str) -> None:
+        """See Cluster."""
+        raise NotImplementedError
+
     def redis_status(self) -> RedisStatus:
         """Asks every member and every Sentinel, from one of their containers and all at once."""
         members, sentinels = self.containers("redis"), self.containers("sentinel")
@@ -294,6 +298,7 @@ class RedisPart:
         if to is not None and to not in [member.name for member in status.members]:
             self.container(to)
             raise UserError(f"{to} is no Redis member")
+        self.note_switchover("redis", status.leader)
         result = self.container(status.leader).exec_run(
             ["timeout", str(SWITCHOVER_SECONDS), "/usr/local/bin/hand-over", *([to] if to else [])]
         )

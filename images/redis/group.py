@@ -116,6 +116,15 @@ class Group:
 
         return self._ask_all(list(names or self.members), ask)
 
+    def with_data(self, names):
+        """Those of the members that answer and have keys."""
+
+        def ask(name):
+            with self.member(name) as client:
+                return client.info("keyspace")
+
+        return [name for name, found in self._ask_all(list(names), ask).items() if found]
+
     def others(self):
         """All members but this one."""
         return [name for name in self.members if name != self.name]
