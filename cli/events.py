@@ -3,6 +3,7 @@
 import json
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
+from secrets import token_hex
 from typing import Any
 
 import click
@@ -15,10 +16,15 @@ ANSWER_SECONDS = 10
 # A follower ends after this time and is begun anew: one whose command was killed here goes on in
 # the container, where nobody ends it.
 FOLLOW_SECONDS = 600
-# The shell says who it is, so that it can be ended from here, and at last how curl ended.
+# The shell says at last how curl ended. $0 is a name of its own, by which it is found and ended
+# from here, however early that has to be.
 FOLLOW = (
-    'echo "$$"; trap \'kill "$child"\' TERM; "$@" & child=$!; '
+    'trap \'kill "$child"\' TERM; "$@" & child=$!; '
     'wait "$child"; status=$?; echo; echo "ended $status"'
+)
+END = (
+    'for each in /proc/[0-9]*; do [ "${each#/proc/}" = "$$" ] || '
+    '! grep -qs "follower-$0" "$each/cmdline" || kill "${each#/proc/}"; done'
 )
 # curl's own: the time is over; the server answered with an error; there is no server.
 TIME_IS_OVER, REFUSED, NO_SERVER = 28, 22, 7
@@ -80,10 +86,10 @@ def follow(container: Any, after: int) -> Generator[Event, None, None]:
     while True:
         path = f"/events?follow=1&after={after}"
         command = ask_events(path, "--fail", "--no-buffer", seconds=FOLLOW_SECONDS)
-        stream = _run(
-            container, ["/bin/sh", "-c", FOLLOW, "sh", *command], stream=True, stderr=False
-        )
-        shell, status = "", None
+        number = token_hex(8)
+        shell = ["/bin/sh", "-c", FOLLOW, f"follower-{number}", *command]
+        stream = _run(container, shell, stream=True, stderr=False)
+        status = None
         try:
             for line in lines(stream.output):
                 if line.startswith(b"{"):
@@ -93,11 +99,9 @@ def follow(container: Any, after: int) -> Generator[Event, None, None]:
                         yield event
                 elif line.startswith(b"ended "):
                     status = int(line.split()[1])
-                elif line and not shell:
-                    shell = line.decode()
         finally:
-            if status is None and shell:
-                _end(container, shell)
+            if status is None:
+                _end(container, number)
         if status in (REFUSED, NO_SERVER):
             raise OperationFailed(
                 f"{_name(container)} lets nobody follow just now: "
@@ -107,12 +111,12 @@ def follow(container: Any, after: int) -> Generator[Event, None, None]:
             return
 
 
-def _end(container: Any, shell: str) -> None:
+def _end(container: Any, number: str) -> None:
     """Ends what was left in the container; it may have stopped, and all with it."""
     import docker.errors
 
     with suppress(docker.errors.DockerException, OSError):
-        container.exec_run(["/bin/sh", "-c", 'kill "$0"', shell])
+        container.exec_run(["/bin/sh", "-c", END, number])
 
 
 def row(event: Event) -> str:
