@@ -1,5 +1,6 @@
 """How Redis is, from what its members and Sentinels say; and how its primary is moved."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -340,6 +341,25 @@ def test_the_primary_itself_hands_over_and_says_to_whom(
         ["timeout", "60", "/usr/local/bin/hand-over"],
         ["timeout", "60", "/usr/local/bin/hand-over", "redis-3"],
     ]
+
+
+def test_those_who_watch_are_told_beforehand_that_it_is_meant(
+    stack: Any, containers: dict[str, Any], moving: Callable[..., list[list[str]]]
+) -> None:
+    asked = moving(0, "redis-3")
+    seen: list[int] = []
+
+    def listens(command: list[str]) -> tuple[int, str]:
+        seen.append(len(asked))
+        return 0, ""
+
+    containers["events-1"].answer = listens
+    stack.redis_switchover()
+    ((*_, flag, note, url),) = containers["events-1"].asked[-1:]
+    assert url == "https://localhost:8010/notes"
+    assert flag == "--data"
+    assert json.loads(note) == {"service": "redis", "kind": "switchover", "old": "redis-1"}
+    assert seen == [0]
 
 
 @pytest.mark.parametrize(
