@@ -58,3 +58,21 @@ def test_a_holder_that_is_killed_gives_the_lock_back(tmp_path: Path) -> None:
 def test_a_name_that_docker_could_not_have_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="is not a name"):
         Project(tmp_path, name)
+
+
+def test_what_clients_need_lies_in_the_stacks_own_folder(tmp_path: Path) -> None:
+    project = Project(tmp_path, "shop")
+    folder = tmp_path / ".selfmonitor" / "shop"
+    assert project.directory == folder
+    assert project.authority_file == folder / "ca.crt"
+    assert project.application_certificate_file == folder / "application.crt"
+    assert project.application_key_file == folder / "application.key"
+
+
+def test_a_stack_that_is_forgotten_leaves_no_secret_and_keeps_its_lock(tmp_path: Path) -> None:
+    project = Project(tmp_path, "shop")
+    with project.lock():
+        for path in (project.state_file, project.application_key_file, project.authority_file):
+            path.write_text("secret")
+        project.forget()
+    assert [path.name for path in project.directory.iterdir()] == ["lock"]

@@ -81,6 +81,7 @@ class Server:
     history: str = "a" * 40
     history_before: str = "0" * 40
     names: str | None = None
+    keys: int = 7
 
 
 class Client(redis.Redis):
@@ -177,6 +178,8 @@ class World:
         return found
 
     def _redis(self, server: Server, words: list[str]) -> Any:
+        if words == ["INFO", "keyspace"]:
+            return {"db0": {"keys": server.keys}} if server.keys else {}
         if words[0] == "INFO":
             return self._info(server)
         if words[:2] == ["CONFIG", "SET"] and words[2] == "replica-priority":
@@ -382,6 +385,7 @@ def processes(programs: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         )
         monkeypatch.setattr(module, "DIRECTORY", str(tmp_path))
         monkeypatch.setattr(module, "CONFIGURATION", str(tmp_path / "running.conf"))
+    monkeypatch.setattr(programs.member, "LOG", str(tmp_path))
     monkeypatch.setattr(
         programs.member.write_configuration, "__defaults__", (str(tmp_path / "running.conf"),)
     )

@@ -177,6 +177,16 @@ def test_a_chosen_replica_is_like_all_others_again_when_it_did_not_come_to_it(
             "redis-3 is not in step",
         ),
         (lambda w: None, "redis-9", "redis-9 is not in step"),
+        (
+            lambda w: [setattr(w.servers[f"sentinel-{n}"], "silent", True) for n in (1, 2)],
+            None,
+            "no majority of the Sentinels takes this member for the primary",
+        ),
+        (
+            lambda w: w.everybody_names("redis-2"),
+            None,
+            "no majority of the Sentinels takes this member for the primary",
+        ),
         (lambda w: None, "redis-1", "redis-1 is not in step"),
     ],
 )

@@ -18,9 +18,9 @@ TERM, HUP = int(signal.SIGTERM), int(signal.SIGHUP)
 
 
 @pytest.fixture
-def decision(programs: Any, group: Callable[[str], Any], time: Any) -> Callable[[str], Any]:
-    def found(name: str) -> Any:
-        return programs.member.Decision(group(name), time.monotonic)
+def decision(programs: Any, group: Callable[[str], Any], time: Any) -> Callable[..., Any]:
+    def found(name: str, has_data: bool = True) -> Any:
+        return programs.member.Decision(group(name), time.monotonic, lambda: has_data)
 
     return found
 
@@ -31,13 +31,13 @@ def without(world: Any, *names: str) -> None:
 
 
 def test_a_member_that_another_is_primary_of_becomes_its_replica(
-    decision: Callable[[str], Any],
+    decision: Callable[..., Any],
 ) -> None:
     assert decision("redis-3").look() == ("redis-1", None)
 
 
 def test_without_a_majority_of_the_sentinels_it_waits_for_as_long_as_it_takes(
-    world: Any, decision: Callable[[str], Any], time: Any
+    world: Any, decision: Callable[..., Any], time: Any
 ) -> None:
     without(world, "sentinel-1", "sentinel-3", "redis-2", "redis-3")
     found = decision("redis-1")
@@ -47,7 +47,7 @@ def test_without_a_majority_of_the_sentinels_it_waits_for_as_long_as_it_takes(
 
 
 def test_a_primary_that_crashed_waits_for_those_that_may_take_over(
-    decision: Callable[[str], Any],
+    decision: Callable[..., Any],
 ) -> None:
     assert decision("redis-1").look() == (
         None,
@@ -55,9 +55,7 @@ def test_a_primary_that_crashed_waits_for_those_that_may_take_over(
     )
 
 
-def test_it_waits_for_a_replica_that_lost_it_too(
-    world: Any, decision: Callable[[str], Any]
-) -> None:
+def test_it_waits_for_a_replica_that_lost_it_too(world: Any, decision: Callable[..., Any]) -> None:
     for name in ("redis-2", "redis-3"):
         world.servers[name].link = False
     primary, why = decision("redis-1").look()
@@ -66,7 +64,7 @@ def test_it_waits_for_a_replica_that_lost_it_too(
 
 
 def test_it_is_held_back_for_a_minute_and_no_longer(
-    decision: Callable[[str], Any], time: Any
+    decision: Callable[..., Any], time: Any
 ) -> None:
     found = decision("redis-1")
     assert found.look()[0] is None
@@ -77,7 +75,7 @@ def test_it_is_held_back_for_a_minute_and_no_longer(
 
 
 def test_when_nobody_could_take_over_it_starts_as_the_primary(
-    world: Any, decision: Callable[[str], Any]
+    world: Any, decision: Callable[..., Any]
 ) -> None:
     """All were stopped: the others start with a priority of 0 and wait for it."""
     for name in ("redis-2", "redis-3"):
@@ -87,7 +85,7 @@ def test_when_nobody_could_take_over_it_starts_as_the_primary(
 
 @pytest.mark.parametrize(("seconds", "waits"), [(0, True), (12, True), (13, False)])
 def test_nobody_takes_over_who_has_been_without_it_for_longer_than_sentinel_allows(
-    world: Any, decision: Callable[[str], Any], seconds: int, waits: bool
+    world: Any, decision: Callable[..., Any], seconds: int, waits: bool
 ) -> None:
     for name in ("redis-2", "redis-3"):
         world.servers[name].link, world.servers[name].down_since = False, seconds
@@ -95,7 +93,7 @@ def test_nobody_takes_over_who_has_been_without_it_for_longer_than_sentinel_allo
 
 
 def test_one_who_is_late_does_not_hide_another_who_is_not(
-    world: Any, decision: Callable[[str], Any]
+    world: Any, decision: Callable[..., Any]
 ) -> None:
     world.servers["redis-2"].link, world.servers["redis-2"].down_since = False, 500
     assert decision("redis-1").look() == (
@@ -105,14 +103,14 @@ def test_one_who_is_late_does_not_hide_another_who_is_not(
 
 
 def test_a_replica_of_somebody_else_is_not_waited_for(
-    world: Any, decision: Callable[[str], Any]
+    world: Any, decision: Callable[..., Any]
 ) -> None:
     world.servers["redis-2"].follows = world.servers["redis-3"].follows = "redis-2"
     assert decision("redis-1").look() == ("redis-1", None)
 
 
 def test_others_that_do_not_answer_may_be_heirs_on_a_busy_machine_for_three_seconds(
-    world: Any, decision: Callable[[str], Any], time: Any
+    world: Any, decision: Callable[..., Any], time: Any
 ) -> None:
     without(world, "redis-2", "redis-3")
     found = decision("redis-1")
@@ -124,7 +122,7 @@ def test_others_that_do_not_answer_may_be_heirs_on_a_busy_machine_for_three_seco
 
 
 def test_one_silent_member_is_enough_to_wait_for(
-    world: Any, decision: Callable[[str], Any], time: Any
+    world: Any, decision: Callable[..., Any], time: Any
 ) -> None:
     world.servers["redis-2"].priority = 0
     without(world, "redis-3")
@@ -135,7 +133,7 @@ def test_one_silent_member_is_enough_to_wait_for(
 
 
 def test_a_silence_that_ended_does_not_count_towards_the_next(
-    world: Any, decision: Callable[[str], Any], time: Any
+    world: Any, decision: Callable[..., Any], time: Any
 ) -> None:
     found = decision("redis-1")
     without(world, "redis-2", "redis-3")
@@ -150,7 +148,7 @@ def test_a_silence_that_ended_does_not_count_towards_the_next(
 
 
 def test_a_silence_is_measured_anew_when_the_sentinels_were_gone_in_between(
-    world: Any, decision: Callable[[str], Any], time: Any
+    world: Any, decision: Callable[..., Any], time: Any
 ) -> None:
     found = decision("redis-1")
     without(world, "redis-2", "redis-3")
@@ -163,7 +161,7 @@ def test_a_silence_is_measured_anew_when_the_sentinels_were_gone_in_between(
 
 
 def test_a_peer_that_is_primary_already_is_waited_for_until_the_sentinels_say_so(
-    world: Any, decision: Callable[[str], Any], time: Any
+    world: Any, decision: Callable[..., Any], time: Any
 ) -> None:
     world.promote("redis-3")
     found = decision("redis-1")
@@ -175,7 +173,7 @@ def test_a_peer_that_is_primary_already_is_waited_for_until_the_sentinels_say_so
 
 @pytest.mark.parametrize("sentinels_know", [True, False])
 def test_a_failover_between_its_two_looks_is_seen_by_one_of_them(
-    world: Any, decision: Callable[[str], Any], sentinels_know: bool
+    world: Any, decision: Callable[..., Any], sentinels_know: bool
 ) -> None:
     """Whichever it asks first: it never starts as a second primary."""
     found = decision("redis-1")
@@ -197,6 +195,67 @@ def test_a_failover_between_its_two_looks_is_seen_by_one_of_them(
     world.answer = answer
     assert found.look()[0] == ("redis-2" if sentinels_know else None)
     assert changed
+
+
+def nobody_is_an_heir(world: Any) -> None:
+    for name in ("redis-2", "redis-3"):
+        world.servers[name].priority = 0
+
+
+def test_a_primary_that_lost_its_data_does_not_start_while_others_have_it(
+    world: Any, decision: Callable[..., Any], time: Any
+) -> None:
+    """They would copy the emptiness."""
+    nobody_is_an_heir(world)
+    found = decision("redis-1", has_data=False)
+    for _ in range(3):
+        assert found.look() == (None, "has lost its data, which redis-2 and redis-3 still has")
+        time.seconds += 1000
+
+
+def test_one_who_still_has_the_data_is_enough(world: Any, decision: Callable[..., Any]) -> None:
+    nobody_is_an_heir(world)
+    world.servers["redis-2"].keys = 0
+    assert decision("redis-1", has_data=False).look() == (
+        None,
+        "has lost its data, which redis-3 still has",
+    )
+
+
+def test_nor_does_it_after_the_minute_it_was_held_back_for(
+    decision: Callable[..., Any], time: Any
+) -> None:
+    found = decision("redis-1", has_data=False)
+    found.look()
+    time.seconds += 60
+    primary, why = found.look()
+    assert primary is None
+    assert "has lost its data" in why
+
+
+def test_where_nobody_has_data_the_first_primary_starts_without_any(
+    world: Any, decision: Callable[..., Any], time: Any
+) -> None:
+    nobody_is_an_heir(world)
+    for each in world.members:
+        each.keys = 0
+    assert decision("redis-1", has_data=False).look() == ("redis-1", None)
+    without(world, "redis-2", "redis-3")
+    found = decision("redis-1", has_data=False)
+    found.look()
+    time.seconds += 3
+    assert found.look() == ("redis-1", None), "a stack's very first member"
+
+
+def test_a_member_whose_redis_has_run_before_has_data(
+    programs: Any, world: Any, group: Callable[[str], Any], tmp_path: Path, monkeypatch: Any
+) -> None:
+    nobody_is_an_heir(world)
+    monkeypatch.setattr(programs.member, "LOG", str(tmp_path / "appendonlydir"))
+    found = programs.member.Decision(group("redis-1"))
+    assert found.look()[0] is None
+    (tmp_path / "appendonlydir").mkdir()
+    assert found.look()[0] == "redis-1"
 
 
 class Patience:

@@ -15,6 +15,7 @@ import redis
 TERM, HUP = int(signal.SIGTERM), int(signal.SIGHUP)
 SETTINGS = "tls-port 26379\nsentinel down-after-milliseconds main 700\n"
 SECRETS = "sentinel auth-pass main new-secret\n"
+MEMBERS = '# members {"redis-1": "10.87.1.80", "redis-2": "10.87.1.81", "redis-3": "10.87.1.82"}'
 # As Sentinel itself writes its file.
 BEFORE = """\
 sentinel myid 0123456789abcdef0123456789abcdef01234567
@@ -45,7 +46,9 @@ def compose(programs: Any, group: Callable[[str], Any]) -> Callable[..., list[st
 
     def run(before: str | None = None) -> list[str]:
         text = programs.sentinel.compose(group("sentinel-2"), SETTINGS, SECRETS, before)
-        return [line for line in str(text).splitlines() if line]
+        first, *lines = str(text).splitlines()
+        assert first == MEMBERS
+        return [line for line in lines if line]
 
     return run
 
@@ -133,6 +136,23 @@ def test_a_primary_that_no_longer_is_at_any_members_address_is_forgotten_with_al
         "sentinel monitor main 10.87.1.80 6379 2",
     ]
     assert not [line for line in lines if "10.50.1." in line or "epoch" in line]
+
+
+def test_after_a_change_of_addresses_the_primary_is_still_the_same_member(
+    compose: Callable[..., list[str]],
+) -> None:
+    """Another would be empty, or old: they were all down at the same time."""
+    before = f"{MEMBERS}\n{BEFORE}".replace("10.87.1.", "10.50.1.")
+    lines = compose(before)
+    assert lines[2] == "sentinel monitor main 10.87.1.82 6379 2"
+    assert not [line for line in lines if "10.50.1." in line or "epoch" in line]
+
+
+def test_a_primary_that_the_stack_no_longer_has_is_not_kept_by_its_name(
+    compose: Callable[..., list[str]],
+) -> None:
+    before = f"{MEMBERS}\n{BEFORE}".replace("10.87.1.", "10.50.1.").replace("redis-3", "redis-7")
+    assert compose(before)[2] == "sentinel monitor main 10.87.1.80 6379 2"
 
 
 def test_peers_and_replicas_that_are_gone_are_not_counted_any_more(

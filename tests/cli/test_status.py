@@ -1,0 +1,216 @@
+"""status: what it collects, and how a person and a program see it."""
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from cli import status as module
+from cli.cluster import Cluster, MemberStatus, PostgresStatus
+from cli.errors import OperationFailed
+from cli.redis import RedisMember, RedisStatus, SentinelMember
+
+MIB = 1024 * 1024
+
+
+def postgres_status() -> PostgresStatus:
+    standbys = (MemberStatus(f"postgres-{n}", "standby", "streaming", 1, 0, True) for n in (2, 3))
+    first = MemberStatus("postgres-1", "primary", "running", 1, None, False)
+    return PostgresStatus("postgres-1", (first, *standbys))
+
+
+def redis_status(**changes: Any) -> RedisStatus:
+    """Healthy, but for what is said of a server in its name: {redis_2: {"lag_bytes": 1}}."""
+    plain: dict[str, dict[str, Any]] = {
+        "redis-1": {"role": "primary", "state": "running"},
+        "redis-2": {"role": "replica", "state": "in step", "lag_bytes": 0},
+        "redis-3": {"role": "replica", "state": "in step", "lag_bytes": 0},
+        **{f"sentinel-{n}": {"state": "healthy"} for n in (1, 2, 3)},
+    }
+    figures = {
+        "memory_bytes": 3 * MIB,
+        "memory_limit_bytes": 256 * MIB,
+        "persistence": "ok",
+        "last_snapshot_seconds": 59,
+    }
+    agreed = {"primary": "redis-1", "quorum": True, "usable": 3}
+    given = {name.replace("_", "-"): each for name, each in changes.items()}
+    found = {
+        name: {**(figures if name.startswith("redis") else agreed), **each, **given.get(name, {})}
+        for name, each in plain.items()
+    }
+    return RedisStatus(
+        "redis-1",
+        tuple(RedisMember(n, **each) for n, each in found.items() if n.startswith("redis")),
+        tuple(SentinelMember(n, **each) for n, each in found.items() if n.startswith("sentinel")),
+    )
+
+
+@pytest.fixture
+def looks(stack: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets what the two databases say of themselves."""
+
+    def prepare(redis: RedisStatus, postgres: PostgresStatus | None = None) -> None:
+        monkeypatch.setattr(stack, "redis_status", lambda: redis)
+        monkeypatch.setattr(stack, "postgres_status", lambda: postgres or postgres_status())
+
+    prepare(redis_status())
+    monkeypatch.setattr(module, "open_cluster", lambda context: stack)
+    stack.project.__dict__["configuration"] = {}
+    return prepare
+
+
+def text(stack: Cluster) -> str:
+    console = Console(file=io.StringIO(), width=120, no_color=True)
+    console.print(module.render(module.collect(stack)))
+    found = console.file
+    assert isinstance(found, io.StringIO)
+    return found.getvalue()
+
+
+def row(stack: Cluster, name: str) -> str:
+    (found,) = [line for line in text(stack).splitlines() if line.startswith(name + " ")]
+    return " ".join(found.split())
+
+
+def test_json_has_both_databases_those_who_watch_and_where_they_are_reached(
+    stack: Cluster, looks: Callable[..., None]
+) -> None:
+    result = CliRunner().invoke(module.status, ["-o", "json"], standalone_mode=False)
+    assert result.return_value == 0
+    found = json.loads(result.output)
+    assert found.keys() == {
+        *("stack", "healthy", "postgres", "redis", "consensus", "routers", "events", "endpoints")
+    }
+    assert found["healthy"] is True
+    assert found["redis"]["leader"] == "redis-1"
+    assert found["redis"]["members"][1] == {
+        "name": "redis-2",
+        "role": "replica",
+        "state": "in step",
+        "lag_bytes": 0,
+        "memory_bytes": 3 * MIB,
+        "memory_limit_bytes": 256 * MIB,
+        "persistence": "ok",
+        "last_snapshot_seconds": 59,
+        "timeline": None,
+    }
+    assert found["redis"]["sentinels"][2] == {
+        "name": "sentinel-3",
+        "state": "healthy",
+        "primary": "redis-1",
+        "quorum": True,
+        "usable": 3,
+    }
+    assert found["events"] == [{"name": "events-1", "workload": "events", "state": "healthy"}]
+    assert [each["name"] for each in found["consensus"]] == ["etcd-1", "etcd-2", "etcd-3"]
+    assert [each["name"] for each in found["routers"]] == ["router-1", "router-2"]
+    assert found["endpoints"] == {
+        "read_write": ["127.0.0.1:5432", "127.0.0.1:5442"],
+        "read_only": ["127.0.0.1:5433", "127.0.0.1:5443"],
+        "redis": ["127.0.0.1:6379", "127.0.0.1:6389"],
+    }
+
+
+@pytest.mark.parametrize(
+    "sick",
+    [
+        {"redis_2": {"state": "link down"}},
+        {"sentinel_3": {"primary": "redis-2"}},
+        {"sentinel_3": {"quorum": False}},
+        {"sentinel_1": {"usable": 2}},
+    ],
+)
+def test_a_redis_that_is_not_well_is_a_stack_that_is_not(
+    stack: Cluster, looks: Callable[..., None], sick: dict[str, Any]
+) -> None:
+    looks(redis_status(**sick))
+    for output in ("json", "text"):
+        result = CliRunner().invoke(module.status, ["-o", output], standalone_mode=False)
+        assert result.return_value == 1
+    assert "NOT HEALTHY" in text(stack)
+
+
+@pytest.mark.parametrize("name", ["events-1", "router-2", "etcd-1"])
+def test_so_is_one_of_whose_containers_docker_says_that_it_is_not(
+    stack: Cluster, looks: Callable[..., None], containers: dict[str, Any], name: str
+) -> None:
+    assert module.collect(stack)["healthy"]
+    containers[name].health = "unhealthy"
+    assert not module.collect(stack)["healthy"]
+    containers[name].state = "exited"
+    assert not module.collect(stack)["healthy"]
+    assert "exited" in row(stack, name)
+
+
+def test_redis_and_its_sentinels_speak_for_themselves(
+    stack: Cluster, looks: Callable[..., None], containers: dict[str, Any]
+) -> None:
+    """Docker's word comes late, and once only."""
+    containers["redis-2"].health = containers["sentinel-1"].health = "unhealthy"
+    found = module.collect(stack)
+    assert found["healthy"]
+    assert text(stack).count("redis-2 ") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, "redis-2 replica in step 0 B 3.0/256 MiB ok, 59 s ago"),
+        ({"lag_bytes": 1023}, "redis-2 replica in step 1023 B 3.0/256 MiB ok, 59 s ago"),
+        ({"lag_bytes": 4096}, "redis-2 replica in step 4 KiB 3.0/256 MiB ok, 59 s ago"),
+        ({"memory_limit_bytes": 0}, "redis-2 replica in step 0 B 3.0 MiB ok, 59 s ago"),
+        ({"last_snapshot_seconds": 119}, "redis-2 replica in step 0 B 3.0/256 MiB ok, 119 s ago"),
+        ({"last_snapshot_seconds": 120}, "redis-2 replica in step 0 B 3.0/256 MiB ok, 2 min ago"),
+        ({"last_snapshot_seconds": 7200}, "redis-2 replica in step 0 B 3.0/256 MiB ok, 2 h ago"),
+        (
+            {"persistence": "snapshot failed"},
+            "redis-2 replica in step 0 B 3.0/256 MiB snapshot failed, 59 s ago",
+        ),
+        (
+            dict.fromkeys(
+                ("lag_bytes", "memory_bytes", "persistence", "last_snapshot_seconds"), None
+            )
+            | {"role": "unknown", "state": "exited"},
+            "redis-2 unknown exited",
+        ),
+    ],
+)
+def test_a_member_is_one_row_of_the_table(
+    stack: Cluster, looks: Callable[..., None], changes: dict[str, Any], shown: str
+) -> None:
+    looks(redis_status(redis_2=changes))
+    assert row(stack, "redis-2") == shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, "sentinel-2 sentinel redis-1, quorum of 3"),
+        ({"usable": 2}, "sentinel-2 sentinel redis-1, quorum of 2"),
+        ({"quorum": False}, "sentinel-2 sentinel redis-1, NO QUORUM"),
+        ({"primary": "redis-3"}, "sentinel-2 sentinel redis-3, quorum of 3"),
+        ({"primary": None}, "sentinel-2 sentinel no primary, quorum of 3"),
+        (
+            {"state": "unreachable", "primary": None, "quorum": False, "usable": 0},
+            "sentinel-2 sentinel unreachable",
+        ),
+    ],
+)
+def test_a_sentinel_is_one_row_of_the_table(
+    stack: Cluster, looks: Callable[..., None], changes: dict[str, Any], shown: str
+) -> None:
+    looks(redis_status(sentinel_2=changes))
+    assert row(stack, "sentinel-2") == shown
+
+
+def test_a_stack_that_is_not_up_says_how_to_bring_it_up(
+    stack: Cluster, looks: Callable[..., None], containers: dict[str, Any]
+) -> None:
+    containers.clear()
+    with pytest.raises(OperationFailed, match="stack local is not up: "):
+        CliRunner().invoke(module.status, [], standalone_mode=False, catch_exceptions=False)
