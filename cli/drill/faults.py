@@ -10,6 +10,10 @@ from cli.drill.stop import StopRequest
 from cli.drill.target import Cluster, InsideWriter
 
 
+PRIMARY_LOOKS = 10
+PRIMARY_PAUSE_SECONDS = 0.5
+
+
 class CannotInject(Exception):
     """The cluster is not in a state in which this fault can be made."""
 
@@ -36,11 +40,16 @@ class Scene:
         return self.service.cluster
 
     def primary(self) -> str:
-        """The primary's name. Raises CannotInject."""
-        leader = self.service.status().leader
-        if leader is None:
-            raise CannotInject("there is no primary")
-        return leader
+        """The primary's name. Raises CannotInject.
+
+        Asked a few times: on a busy machine a healthy cluster may be late with one answer.
+        """
+        for _ in range(PRIMARY_LOOKS):
+            leader = self.service.status().leader
+            if leader is not None:
+                return leader
+            self.stop.sleep(PRIMARY_PAUSE_SECONDS)
+        raise CannotInject("there is no primary")
 
     def standbys(self) -> list[str]:
         """The names of all members but the primary. Raises CannotInject."""
