@@ -9,7 +9,6 @@ from cli.drill.service import Service
 from cli.drill.stop import StopRequest
 from cli.drill.target import Cluster, InsideWriter
 
-
 PRIMARY_LOOKS = 10
 PRIMARY_PAUSE_SECONDS = 0.5
 
