@@ -154,7 +154,8 @@ def panel(cluster: Cluster, seconds: float, changed: bool) -> None:
         f"Redis            {ports}",
         "",
         f"look    {run} status",
-        f"connect {run} psql, {run} redis-cli          for an application: {run} connection",
+        f"connect {run} psql or {run} redis-cli",
+        f"apps    {run} connection",
         f"try     {run} drill postgres --kind process-kill",
         f"stop    {run} down",
     ]
