@@ -646,8 +646,12 @@ def test_a_redis_started_again_must_be_in_step_again_first(
         own.priority, own.link = 0, False
         process.end(-9)
 
-    member("redis-3", [nothing, dies], [nothing, nothing, lambda _: seen.append(own.priority)])
-    assert seen == [0]
+    def synchronised(_: Any) -> None:
+        seen.append(own.priority)
+        own.link = True
+
+    member("redis-3", [nothing, dies], [nothing, nothing, synchronised, nothing])
+    assert (seen, own.priority) == ([0], 100)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 4.9])
