@@ -484,10 +484,6 @@ def test_a_renewed_certificate_changes_delivered_files_and_no_server(
     [
         ("redis-certificate", {"redis-1-files", "redis-2-files", "redis-3-files"}),
         (
-            "redis-password-sentinel",
-            {f"{s}-{n}-files" for s in ("redis", "sentinel") for n in (1, 2, 3)},
-        ),
-        (
             "redis-password-router",
             {f"{s}-{n}-files" for s, c in (("redis", 3), ("router", 2)) for n in range(1, c + 1)},
         ),

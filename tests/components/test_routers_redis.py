@@ -38,21 +38,15 @@ def test_the_redis_port_is_published_on_each_router_and_nothing_else_is_new(loca
     }
 
 
-def test_the_port_is_the_stack_files_and_follows_the_routers_step(run_program: Any) -> None:
-    found = run_program(
-        configuration={
-            "selfmonitor:redis": json.dumps({"port": 7000}),
-            "selfmonitor:postgres": json.dumps({"routers": {"replicas": 3, "port_step": 100}}),
-        }
-    )
+def test_the_port_is_the_stack_files_and_follows_the_routers_step(other: Any) -> None:
     ports = [
         int(port["external"])
         for n in (1, 2, 3)
-        for port in found.named("Container", f"router-{n}").inputs["ports"]
+        for port in other.named("Container", f"router-{n}").inputs["ports"]
         if port["internal"] == 6379
     ]
     assert ports == [7000, 7100, 7200]
-    ends = found.outputs["redis_endpoints"]["read_write"]
+    ends = other.outputs["redis_endpoints"]["read_write"]
     assert [each["port"] for each in ends] == ports
 
 
@@ -64,18 +58,18 @@ def test_the_router_listens_for_redis_over_tls_only(local: Any) -> None:
 
 
 @pytest.mark.parametrize("backend", ["redis-primary", "redis-alone"])
-@pytest.mark.parametrize("count", [3, 5])
+@pytest.mark.parametrize(("recording", "net", "count"), [("local", 87, 3), ("other", 99, 5)])
 def test_each_backend_has_every_member_at_its_address_verified_by_name(
-    run_program: Any, backend: str, count: int
+    request: pytest.FixtureRequest, backend: str, recording: str, net: int, count: int
 ) -> None:
-    found = run_program(configuration={"selfmonitor:redis": json.dumps({"members": count})})
     servers = [
         " ".join(line.split()[:5])
-        for line in sections(found)[f"backend {backend}"]
+        for line in sections(request.getfixturevalue(recording))[f"backend {backend}"]
         if line.startswith("server ")
     ]
     assert servers == [
-        f"server redis-{n} 10.87.1.{79 + n}:6379 verifyhost redis-{n}" for n in range(1, count + 1)
+        f"server redis-{n} 10.{net}.1.{79 + n}:6379 verifyhost redis-{n}"
+        for n in range(1, count + 1)
     ]
 
 
@@ -179,10 +173,8 @@ def test_a_primary_without_a_replica_is_for_when_there_is_no_other(local: Any) -
     assert "use_backend redis-alone if { nbsrv(redis-primary) eq 0 }" in lines
 
 
-def test_as_many_clients_come_in_as_the_stack_file_says(run_program: Any) -> None:
-    routers = {"routers": {"max_client_connections": 77}}
-    found = run_program(configuration={"selfmonitor:postgres": json.dumps(routers)})
-    assert "maxconn 77" in sections(found)["frontend redis"]
+def test_as_many_clients_come_in_as_the_stack_file_says(other: Any) -> None:
+    assert "maxconn 77" in sections(other)["frontend redis"]
 
 
 def test_haproxy_reads_both_parts_of_its_configuration(local: Any) -> None:
