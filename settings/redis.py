@@ -32,7 +32,7 @@ class RedisFailoverSettings(Settings):
     failover_timeout_ms: int = Field(
         default=4000,
         ge=1000,
-        le=180000,
+        le=10000,
         description="Time a step of a failover has before it is given up, ms; "
         "the next attempt comes after twice as long.",
     )

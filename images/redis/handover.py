@@ -4,6 +4,7 @@ Sentinel's own FAILOVER promotes a replica while the old primary goes on accepti
 are lost. So writing is paused first, until the replicas have everything.
 """
 
+import contextlib
 import time
 
 import redis
@@ -12,7 +13,7 @@ from group import wait_until
 # Longer than everything below may take: writing must not go on by itself in between.
 PAUSE_MS = 20_000
 CATCH_UP_SECONDS = 3.0
-# Beyond Sentinel's own time-out (failover-timeout), after which nothing happens any more.
+# Beyond Sentinel's own time-out (failover-timeout, 10 s at most), after which nothing happens.
 PROMOTION_SECONDS = 12.0
 # Sentinel reads a replica's priority every second.
 PREFERENCE_SECONDS = 10.0
@@ -47,7 +48,9 @@ def hand_over(group, to=None):
             try:
                 return _change(group, own, heirs)
             finally:
-                chosen.config_set("replica-priority", NORMAL)
+                # Preferred next time as well, at worst.
+                with contextlib.suppress(redis.RedisError):
+                    chosen.config_set("replica-priority", NORMAL)
 
 
 def _in_step(group, info):
