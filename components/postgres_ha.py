@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_random as random
 
+from components import passwords
 from components.certificate_authority import CertificateAuthority, CertificateAuthorityArgs
 from components.context import Context
 from components.postgres_configuration import (
@@ -38,7 +38,6 @@ PROVISIONER = Peer("provision", 4, 1, (Segment.DATA,))
 
 # Roles of the cluster itself, one a purpose; the applications' own are in the stack file.
 CLUSTER_ROLES = ("postgres", "replicator", "rewind", "pgbouncer", "monitor")
-PASSWORD_LENGTH = 32
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class PostgresHA(pulumi.ComponentResource):
         super().__init__("selfmonitor:data:PostgresHA", name, None, opts)
         self._context = args.context
         self._settings = args.settings
-        self._passwords = self._generate_passwords(name)
+        self._passwords = passwords.generate(name, (*CLUSTER_ROLES, *self._settings.owners), self)
 
         # An authority of its own: whoever it has not certified (a router, the provisioning job)
         # cannot even speak to the consensus store. etcd's check of names in client certificates
@@ -99,18 +98,6 @@ class PostgresHA(pulumi.ComponentResource):
                 "ca_certificate": self.ca_certificate,
             }
         )
-
-    def _generate_passwords(self, name: str) -> dict[str, pulumi.Output[str]]:
-        """Generated once and kept: a resource each, named after the role."""
-        return {
-            role: random.RandomPassword(
-                f"{name}-password-{role}",
-                length=PASSWORD_LENGTH,
-                special=False,
-                opts=pulumi.ResourceOptions(parent=self),
-            ).result
-            for role in (*CLUSTER_ROLES, *self._settings.owners)
-        }
 
     def _etcd(self) -> Workload:
         replicas = self._settings.consensus_members

@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_random as random
 
+from components import passwords
 from components.certificate_authority import Certificate
 from components.context import Context
 from components.templates import render
@@ -26,7 +26,6 @@ SENTINEL_MEMORY_MIB = 96
 # Sentinels, with the same password.
 USERS = ("application", "replication", "sentinel", "keeper", "router", "monitor", "backup")
 SENTINEL_USERS = ("application", "sentinel", "keeper", "events")
-PASSWORD_LENGTH = 32
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class RedisSentinel(pulumi.ComponentResource):
         self._args = args
         self._context = args.context
         self._settings = args.settings
-        self.passwords = self._generate_passwords(name)
+        self.passwords = passwords.generate(name, dict.fromkeys((*USERS, *SENTINEL_USERS)), self)
         self._peer = Peer("redis", 5, self._settings.members, (Segment.CACHE,))
         self._sentinel_peer = Peer("sentinel", 6, self._settings.sentinels, (Segment.CACHE,))
         self.client_certificate = self._context.authority.issue(
@@ -96,18 +95,6 @@ class RedisSentinel(pulumi.ComponentResource):
         return {
             member: self._context.platform.address(peer, index, Segment.CACHE)
             for index, member in enumerate(peer.members)
-        }
-
-    def _generate_passwords(self, name: str) -> dict[str, pulumi.Output[str]]:
-        """Generated once and kept: a resource each, named after the user."""
-        return {
-            user: random.RandomPassword(
-                f"{name}-password-{user}",
-                length=PASSWORD_LENGTH,
-                special=False,
-                opts=pulumi.ResourceOptions(parent=self),
-            ).result
-            for user in dict.fromkeys((*USERS, *SENTINEL_USERS))
         }
 
     def _users(self, template: str, users: tuple[str, ...]) -> pulumi.Output[str]:

@@ -22,6 +22,7 @@ from cli.drill.journal import Outcome
 from cli.drill.redis_store import KEYS, RedisStore, openers
 from cli.drill.store import StoreError, Way
 from cli.drill.writer import Writer
+from cli.redis import RedisAccess
 
 SECRET = "correct horse"
 
@@ -159,26 +160,13 @@ def bulk(values: list[str]) -> bytes:
 
 
 @dataclass(frozen=True)
-class Access:
-    host: str
-    ports: tuple[int, ...]
-    sentinels: tuple[tuple[str, int], ...]
-    service: str
-    username: str
-    password: str
-    ca_file: str
-    certificate_file: str
-    key_file: str
-
-
-@dataclass(frozen=True)
 class Stage:
     """A router that wants no certificate of a client, a primary and a Sentinel that do."""
 
     router: Server
     primary: Server
     sentinel: Server
-    access: Access
+    access: RedisAccess
 
     def store(self, wait: int = 0, **changes: Any) -> RedisStore:
         return RedisStore(openers(replace(self.access, **changes)), wait)
@@ -228,7 +216,7 @@ def stage(authority: Authority, serve: Serve) -> Stage:
         router,
         primary,
         sentinel,
-        Access(
+        RedisAccess(
             host="127.0.0.1",
             ports=(router.port, 1),
             sentinels=(("127.0.0.1", unused_port()), ("127.0.0.1", sentinel.port)),
