@@ -3,6 +3,7 @@
 import json
 import queue
 import signal
+import subprocess
 import threading
 import time
 
@@ -61,9 +62,13 @@ def following(stack):
     assert stack.becomes_healthy()
     found = Following(stack)
     yield found
+    # In order: one that is killed leaves its follower in the container, for the next test to see.
     if found.running.poll() is None:
-        found.running.kill()
-        found.running.wait()
+        try:
+            found.end()
+        except subprocess.TimeoutExpired:
+            found.running.kill()
+            found.running.wait()
 
 
 def followers_in(stack):
