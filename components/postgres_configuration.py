@@ -74,7 +74,8 @@ def server_parameters(settings: PostgresSettings, archive_timeout_seconds: int) 
         "pgaudit.log": "ddl,role",
         # Always: a standby keeps what is not in the vault yet, for the day it is promoted.
         "archive_mode": "always",
-        "archive_command": "/usr/local/bin/archive %p %f",
+        # pgBackRest insists on its own name in the command.
+        "archive_command": "/usr/local/bin/pgbackrest-archive %p %f",
         "archive_timeout": f"{archive_timeout_seconds}s",
         # By which restored content is compared with what had been committed at a time.
         "track_commit_timestamp": "on",
