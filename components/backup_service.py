@@ -57,7 +57,8 @@ class BackupService(pulumi.ComponentResource):
         databases = (*args.postgres.servers, *args.redis.servers)
         backup = run(self._backup(), self, after=databases)
         if self._vault.copy:
-            run(self._replication(self._vault.copy), self, after=backup)
+            copy = self._vault.copy
+            run(self._replication(copy), self, after=(*backup, *copy.servers))
         run(self._restore_test(), self, after=self._vault.place.servers)
         run(self._side(), self, after=self._vault.place.servers)
         if self._vault.recovery:
