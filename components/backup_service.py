@@ -62,7 +62,8 @@ class BackupService(pulumi.ComponentResource):
         run(self._restore_test(), self, after=self._vault.place.servers)
         run(self._side(), self, after=self._vault.place.servers)
         if self._vault.recovery:
-            run(self._load_redis(), self, after=args.redis.servers)
+            before = (*args.redis.servers, *self._vault.place.servers)
+            run(self._load_redis(), self, after=before)
         self.register_outputs({})
 
     def _configuration(self, *, copy: Place | None = None) -> str:
