@@ -76,8 +76,8 @@ def harm(kind: str, *, of_a_dump: bool = False) -> Callable[[VaultScene], None]:
         if of_a_dump:
             scene.make_sure_of_a_dump()
         with scene.step("closing WAL segments"):
-            # One that lies between the backup and the point, whichever is harmed.
-            scene.point()
+            # One is whole and between the backup and the newest, whichever is harmed.
+            scene.switch_wal()
             point = scene.point()
         scene.findings.details["point"] = point
         with scene.rewound() as before:

@@ -33,7 +33,7 @@ class VaultTiming:
     busy_limit: float = 1800.0
     """For a run of the schedule that is under way when the drill wants one of its own."""
     window_limit: float = 180.0
-    """For the recoverable window to reach a moment that has passed."""
+    """For there to be a recoverable window after the first backup."""
     first_answer_limit: float = 30.0
     noticed_limit: float = 120.0
     """For the archiver's state to say that the vault is away, counted from a full segment."""
@@ -127,7 +127,8 @@ class VaultScene:
 
     def make_sure_of_a_dump(self) -> None:
         """A logical dump of every database."""
-        if not any(each["result"] == "ok" for each in self.records(BACKUP, "logical")):
+        listed = self.ask(BACKUP, "list").value()["list"]
+        if not any(each["kind"] == "logical" and each["result"] == "ok" for each in listed):
             with self.step("logical dump"):
                 self.must(BACKUP, "run", "logical")
 
@@ -136,19 +137,17 @@ class VaultScene:
         self.must(BACKUP, "switch-wal", seconds=QUICK_SECONDS)
 
     def point(self) -> str:
-        """The latest time that can be restored, once it is later than now."""
-        now = datetime.now(UTC)
+        """The latest time that can be restored. After a first backup there is none for a moment."""
         deadline = time.monotonic() + self.timing.window_limit
         while True:
             self.switch_wal()
-            window = self.info().get("window") or {}
-            end = window.get("end")
-            if end and moment(end) >= now:
-                return str(end)
+            found = self.info()
+            if found["window"]:
+                return str(found["window"]["end"])
             if time.monotonic() >= deadline:
                 raise OperationFailed(
-                    f"the recoverable window ends at {end or 'no time at all'} and does not reach "
-                    f"{written(now)} within {self.timing.window_limit:.0f} s"
+                    f"nothing can be restored yet, after {self.timing.window_limit:.0f} s: "
+                    f"{found.get('message')}"
                 )
             self.stop.sleep(self.timing.poll)
 

@@ -87,9 +87,10 @@ class FakeService:
                 return Answer(asked, 0, (self._info(),))
             case ("records", "--kind", kind):
                 there = [each for each in self.kept if each["kind"] == kind]
-                if kind == "logical" and self.dump:
-                    there = [{"kind": kind, "result": "ok", "started": written(datetime.now(UTC))}]
-                return Answer(asked, 0, tuple(there))
+                return Answer(asked, 0, tuple({"event": "record", **each} for each in there))
+            case ("list",):
+                dump = {"kind": "logical", "label": "20261123T020000Z", "result": "ok"}
+                return Answer(asked, 0, ({"list": [dump] if self.dump else []},))
             case ("run", "full"):
                 self.full = True
             case ("run", "logical"):
@@ -103,8 +104,8 @@ class FakeService:
                 self.harmed = kind
                 return Answer(asked, 0, ({"event": "harm", "key": HARMED[kind]},))
             case ("inventory",):
-                said = tuple({"key": k, "sha256": v, "size": 1} for k, v in self.objects.items())
-                return Answer(asked, 0, said)
+                said = [{"key": k, "sha256": v, "size": 1} for k, v in self.objects.items()]
+                return Answer(asked, 0, ({"objects": said},))
             case ("rewind", "--to", to):
                 assert datetime.fromisoformat(to) < datetime.now(UTC)
                 if not self.rewinds:
@@ -124,6 +125,7 @@ class FakeService:
             "window": {"begin": "2026-11-23T01:00:05Z", "end": written(datetime.now(UTC))}
             if self.full and not self.stuck
             else None,
+            "message": None if self.full else "no backup",
             "backups": [{"label": FULL, "type": "full"}] if self.full else [],
         }
 
@@ -137,7 +139,7 @@ class FakeService:
         elif self.harmed is not None:
             error = ERRORS.get(self.harmed, "there is nothing to restore")
         if error is None or self.silent:
-            return Answer(asked, 0, ({"event": "record", "record": {"result": "ok"}},))
+            return Answer(asked, 0, ({"event": "record", "kind": "restore-test", "result": "ok"},))
         if self.vague:
             error = "it did not work"
         record = {
@@ -318,7 +320,7 @@ def test_a_harm_that_cannot_be_made_is_rewound_all_the_same(
 def test_a_window_that_does_not_move_is_named(carry: Carry, service: FakeService) -> None:
     service.stuck = True
     campaign = carry("flipped-bit")
-    assert "recoverable window ends at no time" in campaign.complaints[0]
+    assert "nothing can be restored yet" in campaign.complaints[0]
     assert not [asked for _, asked in service.asked if asked[0] in ("harm", "rewind")]
 
 
