@@ -282,7 +282,7 @@ def backups(stack: Stack, connect: commits.Connect, each: int) -> dict[str, Any]
         "differential": _job(differential_seconds, differential),
         "restore": {
             "seconds": restore_seconds,
-            "details": (answer.record() or {}).get("details"),
+            "details": [each for each in answer.said if "event" not in each],
         },
     }
 

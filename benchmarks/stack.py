@@ -48,7 +48,12 @@ class Stack:
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A command of `selfmonitor`, to its end."""
         return subprocess.run(
-            [*self.command, *arguments], stdout=subprocess.PIPE, text=True, check=False
+            [*self.command, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
         )
 
 

@@ -1,9 +1,10 @@
-"""Prints the newest measured drills as the Markdown tables of the README.
+"""Prints the newest measurements as the Markdown tables of the README.
 
 .venv/bin/python -m benchmarks.table
 """
 
 import json
+import sys
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -133,4 +134,7 @@ if __name__ == "__main__":
     for each in KINDS:
         print(table(each), end="\n\n")
     for make in (vault_table, backup_table, recovery_table):
-        print(make(), end="\n\n")
+        try:
+            print(make(), end="\n\n")
+        except FileNotFoundError as missing:
+            print(missing, file=sys.stderr)

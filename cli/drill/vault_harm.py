@@ -4,41 +4,17 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Any
 
 from cli.drill.vault_scene import VaultScene
-from cli.drill.vault_service import BACKUP, Answer
-from cli.errors import OperationFailed
+from cli.drill.vault_service import BACKUP
 
 SEGMENT = re.compile(r"\b[0-9A-F]{24}\b")
 BACKUP_LABEL = re.compile(r"\b\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?\b")
 # What pgBackRest and gpg add to a file's name.
 SUFFIXES = (".gpg", ".zst", ".lz4", ".gz", ".bz2")
+# The newest ones are left alone: that they are not there yet is nothing to be found.
+SEGMENTS = 3
 KEY_WORDS = re.compile(r"\b(?:keys?|passphrase|cipher|decrypt\w*)\b", re.IGNORECASE)
-
-
-def harmed_keys(answer: Answer) -> list[str]:
-    """The objects that a harm says it has hit. Raises OperationFailed when it names none."""
-    found: list[str] = []
-
-    def look(value: Any) -> None:
-        if isinstance(value, dict):
-            for name, each in value.items():
-                if name in ("key", "keys", "object", "objects"):
-                    found.extend([each] if isinstance(each, str) else [])
-                look_into_list = isinstance(each, list) and name in ("keys", "objects")
-                if look_into_list:
-                    found.extend(item for item in each if isinstance(item, str))
-                if isinstance(each, dict | list):
-                    look(each)
-        elif isinstance(value, list):
-            for each in value:
-                look(each)
-
-    look(list(answer.said))
-    if not found:
-        raise OperationFailed(f"{answer.asked} does not say which object it has harmed")
-    return list(dict.fromkeys(found))
 
 
 def names_of(key: str) -> Iterator[str]:
@@ -76,13 +52,13 @@ def harm(kind: str, *, of_a_dump: bool = False) -> Callable[[VaultScene], None]:
         if of_a_dump:
             scene.make_sure_of_a_dump()
         with scene.step("closing WAL segments"):
-            # One is whole and between the backup and the newest, whichever is harmed.
-            scene.switch_wal()
+            for _ in range(SEGMENTS):
+                scene.service.close_segment()
             point = scene.point()
         scene.findings.details["point"] = point
         with scene.rewound() as before:
             with scene.step(f"harm {kind}"):
-                keys = harmed_keys(scene.must(BACKUP, "harm", kind))
+                keys = scene.must(BACKUP, "harm", kind).value()["objects"]
             scene.findings.details["harmed"] = keys
             with scene.step("restore test that must fail"):
                 answer = scene.restore_test("--at", point)

@@ -21,38 +21,8 @@ OTHERS = (RESTORE_TEST, REPLICATION)
 
 def inventory(service: BackupService) -> dict[str, str]:
     """{key: sha256} of every object. Raises OperationFailed."""
-    answer = service.ask(BACKUP, "inventory", seconds=LONG_SECONDS)
-    if answer.status:
-        raise OperationFailed(answer.failure())
-    found = {str(each["key"]): str(each["sha256"]) for each in _objects(answer)}
-    if not found:
-        raise OperationFailed(f"{answer.asked} names no object")
-    return found
-
-
-def _objects(answer: Answer) -> list[Mapping[str, Any]]:
-    found: list[Mapping[str, Any]] = []
-    for value in answer.said:
-        each = value.get("objects", value) if isinstance(value, dict) else value
-        if isinstance(each, dict) and each and not ({"event", "key"} & each.keys()):
-            found += [{"key": key, "sha256": _sha(entry)} for key, entry in each.items()]
-        elif isinstance(each, dict):
-            found += [each] if "sha256" in each else []
-        else:
-            found += each
-    return found
-
-
-def _sha(entry: Any) -> str:
-    return str(entry["sha256"] if isinstance(entry, dict) else entry)
-
-
-def attempts(answer: Answer) -> list[dict[str, Any]]:
-    """What was tried beyond deleting and overwriting, each with whether it was refused."""
-    for value in reversed(answer.said):
-        if isinstance(value, dict) and isinstance(value.get("attempts"), list):
-            return [each for each in value["attempts"] if isinstance(each, dict)]
-    return []
+    objects = service.ask(BACKUP, "inventory", seconds=LONG_SECONDS).value()["objects"]
+    return {str(each["key"]): str(each["sha256"]) for each in objects}
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
@@ -105,9 +75,10 @@ def ransomware(scene: VaultScene) -> None:
 
 
 def _note_attempts(scene: VaultScene, answer: Answer) -> None:
+    """Every attempt at what would make it final, with the vault's answer; none may succeed."""
     findings = scene.findings
-    tried = attempts(answer)
-    allowed = [str(each.get("what")) for each in tried if not each.get("refused")]
+    tried: dict[str, str | None] = answer.value()["refused"]
+    allowed = [act for act, refusal in tried.items() if refusal is None]
     findings.details["attempts"] = tried
     findings.details["refused"] = len(tried) - len(allowed)
     if not tried:
@@ -119,29 +90,22 @@ def _note_attempts(scene: VaultScene, answer: Answer) -> None:
 
 
 def _note_damage(scene: VaultScene, before: Mapping[str, str]) -> None:
-    try:
-        left = inventory(scene.service)
-    except OperationFailed:
-        left = {}
-    damaged = len(differences(before, left))
+    damaged = len(differences(before, inventory(scene.service)))
     scene.findings.details["objects_damaged"] = damaged
     if not damaged:
         scene.findings.failures.append("nothing was deleted or overwritten: this proves nothing")
 
 
 def _try_as(scene: VaultScene, member: str) -> dict[str, Any]:
-    """The same with another container's credentials. Reported, and rewound with the rest."""
+    """The same with another container's credentials. Reported, and rewound with the rest.
+
+    {"member", "status": its exit status, "harmed": objects, "error": why it got no further}
+    """
     with scene.step(f"harm ransomware as {member}"):
         try:
             answer = scene.service.ask(member, "harm", "ransomware", seconds=LONG_SECONDS)
-        except (OperationFailed, UserError) as error:
-            return {"member": member, "status": None, "error": str(error)}
-    last = next((each for each in reversed(answer.said) if isinstance(each, dict)), {})
-    return {
-        "member": member,
-        "status": answer.status,
-        "error": answer.error() if answer.status else None,
-        **{name: value for name, value in last.items() if name not in ("event", "attempts")},
-        "refused": sum(bool(each.get("refused")) for each in attempts(answer)),
-        "attempts": len(attempts(answer)),
-    }
+            harmed = len(answer.value()["objects"]) if answer.status == 0 else 0
+            error = answer.error() or None
+        except (OperationFailed, UserError) as failed:
+            return {"member": member, "status": None, "harmed": 0, "error": str(failed)}
+    return {"member": member, "status": answer.status, "harmed": harmed, "error": error}

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cli.drill.stop import StopRequest
@@ -21,6 +21,9 @@ from cli.drill.vault_service import (
     records_among,
 )
 from cli.errors import OperationFailed
+
+SECOND = timedelta(seconds=1)
+"""A backup's end is known to the second only."""
 
 
 @dataclass(frozen=True)
@@ -137,17 +140,20 @@ class VaultScene:
         self.must(BACKUP, "switch-wal", seconds=QUICK_SECONDS)
 
     def point(self) -> str:
-        """The latest time that can be restored. After a first backup there is none for a moment."""
+        """The latest time that can be restored. Right after a backup there is none for a moment
+        that needs any WAL.
+        """
         deadline = time.monotonic() + self.timing.window_limit
         while True:
             self.switch_wal()
             found = self.info()
-            if found["window"]:
-                return str(found["window"]["end"])
+            window = found["window"]
+            if window and moment(window["end"]) > moment(window["newest_backup_stop"]) + SECOND:
+                return str(window["end"])
             if time.monotonic() >= deadline:
                 raise OperationFailed(
                     f"nothing can be restored yet, after {self.timing.window_limit:.0f} s: "
-                    f"{found.get('message')}"
+                    f"{found.get('message') or 'the window has not moved since the newest backup'}"
                 )
             self.stop.sleep(self.timing.poll)
 
@@ -164,7 +170,7 @@ class VaultScene:
             for each in self.records(RESTORE_TEST, "restore-test")
             if each["result"] == "failed" and moment(str(each["started"])) >= since
         ]
-        said = "; ".join([answer.error(), *(str(each.get("error")) for each in failed)])
+        said = "; ".join([answer.error(), *(text for each in failed for text in _said(each))])
         self.findings.found = answer.status not in (0, 2) and bool(failed)
         self.findings.details["test_status"] = answer.status
         self.findings.details["error"] = said
@@ -211,6 +217,14 @@ class VaultScene:
                     f"backup-service rewind --to {written(before)}"
                 )
             self.findings.seconds["rewinding the vault"] = round(time.monotonic() - began, 3)
+
+
+def _said(record: dict[str, Any]) -> Iterator[str]:
+    """What a failed restore test names: its error, and the backup if its files do not restore."""
+    yield str(record.get("error"))
+    wrong = {each["what"] for each in record.get("verified") or () if each["result"] is not True}
+    if "files" in wrong:
+        yield f"files of backup {record['details'].get('backup')}"
 
 
 def moment(text: str) -> datetime:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,10 +40,10 @@ class Answer:
     complaint: str = ""
 
     def value(self) -> Any:
-        """The last thing it said that is no progress. Raises OperationFailed when it said nothing
-        or failed.
+        """What was asked for: the last thing it said that is no event. Raises OperationFailed when
+        it said nothing or failed.
         """
-        values = [each for each in self.said if not _is_event(each, "progress", "error")]
+        values = [each for each in self.said if not (isinstance(each, dict) and "event" in each)]
         if self.status or not values:
             raise OperationFailed(self.failure())
         return values[-1]
@@ -72,22 +71,13 @@ class Answer:
         return f"{self.asked} ended with {self.status}: {why}"
 
 
-def _is_event(value: Any, *events: str) -> bool:
-    return isinstance(value, dict) and value.get("event") in events
+def _is_event(value: Any, event: str) -> bool:
+    return isinstance(value, dict) and value.get("event") == event
 
 
 def records_among(values: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """Every record in what the program said, in its order, however it wraps them."""
-    for value in values:
-        if isinstance(value, list):
-            yield from records_among(value)
-        elif isinstance(value, dict):
-            if isinstance(value.get("record"), dict):
-                yield value["record"]
-            elif isinstance(value.get("records"), list):
-                yield from records_among(value["records"])
-            elif "kind" in value and "result" in value:
-                yield value
+    """Every record in what the program said, in its order."""
+    return (each for each in values if _is_event(each, "record"))
 
 
 class BackupService(Protocol):
@@ -129,7 +119,9 @@ class InContainers:
         leader = self._cluster.postgres_status().leader
         if leader is None:
             raise OperationFailed("there is no primary: ./selfmonitor status")
-        command = ["psql", "-U", "postgres", "-Atc", "SELECT pg_switch_wal()"]
+        # A segment nothing was written to is not closed.
+        write = "SELECT pg_logical_emit_message(false, 'selfmonitor', 'drill')"
+        command = ["psql", "-U", "postgres", "-At", "-c", write, "-c", "SELECT pg_switch_wal()"]
         status, _, complaint = self._run(leader, command)
         if status:
             raise OperationFailed(f"{leader}: {complaint.strip()}")
@@ -150,10 +142,6 @@ def answer(asked: str, status: int, said: str, complaint: str) -> Answer:
     """From what a call of the program wrote."""
     values: list[Any] = []
     rest: list[str] = []
-    with suppress(ValueError):
-        # One value over several lines.
-        whole = json.loads(said)
-        return Answer(asked, status, (whole,), complaint.strip())
     for line in said.splitlines():
         try:
             values.append(json.loads(line))

@@ -53,8 +53,8 @@ FAST = VaultTiming(
 class FakeService:
     """A vault whose objects are harmed and rewound, and a restore test that looks at them.
 
-    silent: a harm that the test overlooks. vague: errors that name nothing. busy: how often a
-    run finds another one under way.
+    silent: a harm that the test overlooks. vague: errors that name nothing. bundled: errors that
+    name the backup alone. busy: how often a run finds another one under way.
     """
 
     full: bool = True
@@ -62,12 +62,14 @@ class FakeService:
     busy: int = 0
     silent: bool = False
     vague: bool = False
+    bundled: bool = False
     unrecorded: bool = False
     stuck: bool = False
     rewinds: bool = True
     refuses: bool = True
     forgets: bool = False
     here: Callable[[], bool] = lambda: True
+    closed: int = 0
     closed_at: float | None = None
     harmed: str | None = None
     on_ask: Callable[[str, tuple[str, ...]], None] = lambda member, arguments: None
@@ -87,7 +89,7 @@ class FakeService:
                 return Answer(asked, 0, (self._info(),))
             case ("records", "--kind", kind):
                 there = [each for each in self.kept if each["kind"] == kind]
-                return Answer(asked, 0, tuple({"event": "record", **each} for each in there))
+                return Answer(asked, 0, tuple(there))
             case ("list",):
                 dump = {"kind": "logical", "label": "20261123T020000Z", "result": "ok"}
                 return Answer(asked, 0, ({"list": [dump] if self.dump else []},))
@@ -102,7 +104,7 @@ class FakeService:
             case ("harm", kind):
                 self.before = dict(self.objects)
                 self.harmed = kind
-                return Answer(asked, 0, ({"event": "harm", "key": HARMED[kind]},))
+                return Answer(asked, 0, ({"kind": kind, "objects": [HARMED[kind]], "refused": {}},))
             case ("inventory",):
                 said = [{"key": k, "sha256": v, "size": 1} for k, v in self.objects.items()]
                 return Answer(asked, 0, ({"objects": said},))
@@ -118,12 +120,16 @@ class FakeService:
                 if not self.here():
                     return Answer(asked, 1, ({"event": "error", "message": "still waiting"},))
                 self.closed_at = None
-        return Answer(asked, 0, ({"event": "ok"},))
+        return Answer(asked, 0)
 
     def _info(self) -> dict[str, Any]:
         return {
-            "window": {"begin": "2026-11-23T01:00:05Z", "end": written(datetime.now(UTC))}
-            if self.full and not self.stuck
+            "window": {
+                "begin": "2020-01-01T01:00:05Z",
+                "end": "2020-01-01T01:00:05Z" if self.stuck else written(datetime.now(UTC)),
+                "newest_backup_stop": "2020-01-01T01:00:05Z",
+            }
+            if self.full
             else None,
             "message": None if self.full else "no backup",
             "backups": [{"label": FULL, "type": "full"}] if self.full else [],
@@ -143,11 +149,15 @@ class FakeService:
         if self.vague:
             error = "it did not work"
         record = {
+            "event": "record",
             "kind": "restore-test",
             "result": "failed",
             "started": written(datetime.now(UTC)),
             "error": error,
         }
+        if self.bundled:
+            wrong = {"what": "files", "result": False, "detail": error}
+            record |= {"verified": [wrong], "details": {"backup": FULL}}
         if not self.unrecorded:
             self.kept.append(record)
         return Answer(asked, 1, ({"event": "error", "message": "the restore test failed"},))
@@ -157,8 +167,11 @@ class FakeService:
             self.before = dict(self.objects)
             self.harmed = "ransomware"
             self.objects = dict.fromkeys(list(self.objects)[:1], "overwritten")
-        tried = [{"what": what, "refused": self.refuses} for what in FORBIDDEN]
-        return Answer(asked, 0, ({"event": "harm", "deleted": 2, "attempts": tried},))
+        if member != BACKUP:
+            return Answer(asked, 1, ({"event": "error", "message": "vault-1: AccessDenied"},))
+        tried = dict.fromkeys(FORBIDDEN, "AccessDenied" if self.refuses else None)
+        objects = list(self.before)
+        return Answer(asked, 0, ({"kind": "ransomware", "objects": objects, "refused": tried},))
 
     def read(self, member: str, path: str) -> str:
         assert (member, path) == (BACKUP, "/var/lib/backup/archiver.json")
@@ -179,6 +192,7 @@ class FakeService:
         )
 
     def close_segment(self) -> None:
+        self.closed += 1
         self.closed_at = time.monotonic()
 
 
@@ -252,6 +266,7 @@ def test_both_restore_tests_go_to_the_end_of_the_window(
     kind: str, carry: Carry, service: FakeService
 ) -> None:
     campaign = carry(kind)
+    assert service.closed == 3
     points = [asked[3] for _, asked in service.asked if asked[:2] == ("run", "restore-test")]
     assert points == [campaign.runs[0].findings.details["point"]] * 2
 
@@ -276,6 +291,15 @@ def test_an_error_that_names_nothing_fails_the_drill(
     campaign = carry(kind)
     assert campaign.exit_code == 1
     assert "not named" in campaign.complaints[0]
+
+
+def test_a_backup_whose_files_do_not_restore_is_named_by_its_label(
+    carry: Carry, service: FakeService
+) -> None:
+    service.vague = service.bundled = True
+    campaign = carry("flipped-bit")
+    assert campaign.exit_code == 0
+    assert campaign.runs[0].findings.named == FULL
 
 
 def test_a_failure_without_a_record_fails_the_drill(carry: Carry, service: FakeService) -> None:
@@ -320,7 +344,7 @@ def test_a_harm_that_cannot_be_made_is_rewound_all_the_same(
 def test_a_window_that_does_not_move_is_named(carry: Carry, service: FakeService) -> None:
     service.stuck = True
     campaign = carry("flipped-bit")
-    assert "nothing can be restored yet" in campaign.complaints[0]
+    assert "the window has not moved" in campaign.complaints[0]
     assert not [asked for _, asked in service.asked if asked[0] in ("harm", "rewind")]
 
 
@@ -349,7 +373,8 @@ def test_ransomware_is_refused_and_everything_comes_back(
     assert run["objects_damaged"] == 3
     assert run["named"] == "4 of 4 refused"
     assert [each["member"] for each in run["others"]] == ["restore-test-1", "replication-1"]
-    assert all(each["refused"] == 4 for each in run["others"])
+    assert all(each["error"] == "vault-1: AccessDenied" for each in run["others"])
+    assert all((each["status"], each["harmed"]) == (1, 0) for each in run["others"])
     assert ("backup-1", ("switch-wal",)) in service.asked[-2:]
 
 
