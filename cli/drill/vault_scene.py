@@ -122,9 +122,11 @@ class VaultScene:
         return sorted(records_among(said), key=lambda each: str(each["started"]))
 
     def make_sure_of_a_backup(self) -> None:
-        """A full backup, and what may have to be found out about it."""
-        backups = self.info().get("backups") or ()
-        if not any(each.get("type") == "full" for each in backups):
+        """A full backup that is the newest of all: it is the one that is harmed, and a restore
+        that begins with a later one might do without what was.
+        """
+        backups = self.info()["backups"]
+        if not backups or backups[-1]["type"] != "full":
             with self.step("full backup"):
                 self.must(BACKUP, "run", "full")
 

@@ -57,7 +57,7 @@ class FakeService:
     name the backup alone. busy: how often a run finds another one under way.
     """
 
-    full: bool = True
+    backups: list[str] = field(default_factory=lambda: ["full"])
     dump: bool = True
     busy: int = 0
     silent: bool = False
@@ -94,7 +94,7 @@ class FakeService:
                 dump = {"kind": "logical", "label": "20261123T020000Z", "result": "ok"}
                 return Answer(asked, 0, ({"list": [dump] if self.dump else []},))
             case ("run", "full"):
-                self.full = True
+                self.backups.append("full")
             case ("run", "logical"):
                 self.dump = True
             case ("run", "restore-test", *options):
@@ -129,10 +129,10 @@ class FakeService:
                 "end": "2020-01-01T01:00:05Z" if self.stuck else written(datetime.now(UTC)),
                 "newest_backup_stop": "2020-01-01T01:00:05Z",
             }
-            if self.full
+            if self.backups
             else None,
-            "message": None if self.full else "no backup",
-            "backups": [{"label": FULL, "type": "full"}] if self.full else [],
+            "message": None if self.backups else "no backup",
+            "backups": [{"label": FULL, "type": kind} for kind in self.backups],
         }
 
     def _restore_test(self, asked: str, options: list[str]) -> Answer:
@@ -255,10 +255,18 @@ def test_a_harm_is_found_named_and_undone(
 
 
 def test_what_is_needed_first_is_made_first(carry: Carry, service: FakeService) -> None:
-    service.full = service.dump = False
+    service.backups, service.dump = [], False
     assert carry("truncated-dump").exit_code == 0
     made = [asked for _, asked in service.asked if asked[0] in ("run", "harm")]
     assert made[:3] == [("run", "full"), ("run", "logical"), ("harm", "truncate-dump")]
+
+
+def test_a_backup_that_later_ones_rest_on_is_not_the_one_that_is_harmed(
+    carry: Carry, service: FakeService
+) -> None:
+    service.backups = ["full", "diff"]
+    assert carry("missing-wal").exit_code == 0
+    assert service.backups == ["full", "diff", "full"]
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
