@@ -65,7 +65,7 @@ def _take(context: "JobContext", kind: str) -> "Outcome":
 def _page_checksums(details: dict[str, Any], printed: str) -> dict[str, Any]:
     damaged = [each for each in pgbackrest.warnings(printed) if "page checksum" in each]
     detail = {
-        False: f"every page of {details['label']} was read and is as it was written",
+        False: f"every page that {details['label']} holds was checked when it was read",
         None: "pgBackRest did not check the pages",
     }.get(details["page_errors"], "; ".join(damaged) or "pgBackRest found damaged pages")
     return {"what": "page checksums", "result": details["page_errors"] is False, "detail": detail}

@@ -153,15 +153,11 @@ def _stanza_create(call: Call) -> Any:
 
 
 def _list(call: Call) -> Any:
-    return {"backups": _module("overview").listed(call.settings, _vault(call))}
+    return {"list": _module("overview").listed(call.settings, _vault(call))}
 
 
 def _info(call: Call) -> Any:
-    found = _module("overview").info(call.settings, _vault(call), call.data)
-    call.output.document(found)
-    for error in found["errors"]:
-        call.output.error(error)
-    return FAILED if found["errors"] else OK
+    return _module("overview").info(call.settings, _vault(call), call.data)
 
 
 def _records(call: Call) -> Any:
@@ -203,7 +199,7 @@ def _harm(call: Call) -> Any:
 
 
 def _inventory(call: Call) -> Any:
-    return {"inventory": _module("harm").inventory(call.settings)}
+    return {"objects": _module("harm").inventory(call.settings)}
 
 
 def _side_restore(call: Call) -> Any:

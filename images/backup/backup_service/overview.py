@@ -15,23 +15,41 @@ RESTORE_TEST = "restore-test"
 
 
 def listed(settings: Settings, vault: Storage) -> list[dict[str, Any]]:
-    """Every backup, newest first.
+    """Every backup that is in the vault, newest first.
 
-    {"kind": "physical" | "logical" | "redis", "label", "type", "start", "stop": ISO 8601 | None,
-    "bytes": of the database | None, "repo_bytes", "whole": bool}
+    {"kind": "full" | "differential" | "logical" | "redis", "label", "started", "ended": ISO 8601 |
+    None, "bytes": of the database, or stored where that is all there is, "repo_bytes": stored,
+    "result": "ok" | "failed" | "interrupted", "verified": as in a record}
     Raises PgBackRestError or the vault's own error.
     """
-    found = [
-        {"kind": "physical", "whole": not each["page_errors"], **each}
-        for each in map(backups.describe, pgbackrest.repository(settings.stanza)["backup"])
-    ]
+    found = [_physical(each) for each in pgbackrest.repository(settings.stanza)["backup"]]
     for kind, folder in FOLDERS.items():
         found += _folders(vault, kind, f"{folder}/")
-    return sorted(found, key=lambda each: str(each["start"]), reverse=True)
+    return sorted(found, key=lambda each: str(each["started"]), reverse=True)
+
+
+# What pgBackRest calls them.
+KINDS = {"full": "full", "diff": "differential", "incr": "incremental"}
+
+
+def _physical(backup: dict[str, Any]) -> dict[str, Any]:
+    found = backups.describe(backup)
+    sound = found["page_errors"] is False
+    detail = "checked when it was taken"
+    return {
+        "kind": KINDS.get(found["type"], found["type"]),
+        "label": found["label"],
+        "started": found["start"],
+        "ended": found["stop"],
+        "bytes": found["bytes"],
+        "repo_bytes": found["repo_bytes"],
+        "result": "ok" if sound else "failed",
+        "verified": [{"what": "page checksums", "result": sound, "detail": detail}],
+    }
 
 
 def _folders(vault: Storage, kind: str, prefix: str) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
     for folder in vault.folders(prefix):
         name = folder.rstrip("/").rpartition("/")[2]
         try:
@@ -39,41 +57,40 @@ def _folders(vault: Storage, kind: str, prefix: str) -> list[dict[str, Any]]:
         except ValueError:
             continue
         objects = list(vault.list(f"{prefix}{name}/"))
+        stored = sum(each.size for each in objects)
+        # Written last.
         manifest = [each for each in objects if each.key == f"{prefix}{name}/{MANIFEST}"]
         found.append(
             {
                 "kind": kind,
                 "label": name,
-                "type": "full",
-                "start": times.iso(start),
-                "stop": times.iso(manifest[0].modified) if manifest else None,
-                "bytes": None,
-                "repo_bytes": sum(each.size for each in objects),
-                # The manifest is written last.
-                "whole": bool(manifest),
+                "started": times.iso(start),
+                "ended": times.iso(manifest[0].modified) if manifest else None,
+                "bytes": stored,
+                "repo_bytes": stored,
+                "result": "ok" if manifest else "interrupted",
+                "verified": [],
             }
         )
     return found
 
 
 def info(settings: Settings, vault: Storage, data: Path) -> dict[str, Any]:
-    """{"window": {"begin", "end", …} | None, "window_error": str | None,
+    """{"window": {"begin", "end", …} | None, "message": why there is none | None,
     "backups": [of pgBackRest, oldest first], "newest_verified": {"time", "age_seconds", "point"} |
     None, "last_verification": {"time", "result", "error"} | None, "archiver": … | None,
-    "copy": … | None}
-
-    What cannot be looked at is None, and `errors` says why.
+    "copy": … | None, "errors": [what could not be looked at, one line each]}
     """
-    found: dict[str, Any] = {"window": None, "window_error": None, "backups": [], "errors": []}
+    found: dict[str, Any] = {"window": None, "message": None, "backups": [], "errors": []}
     try:
         found["backups"] = [
             backups.describe(each) for each in pgbackrest.repository(settings.stanza)["backup"]
         ]
         found["window"] = window.find(settings, vault).document()
     except window.NoWindow as error:
-        found["window_error"] = describe(error)
+        found["message"] = describe(error)
     except Exception as error:  # noqa: BLE001 - what can be told is told
-        found["window_error"] = describe(error)
+        found["message"] = describe(error)
         found["errors"].append(describe(error))
     tests, errors = _records_of(RESTORE_TEST, vault, Records(data))
     found["errors"] += errors

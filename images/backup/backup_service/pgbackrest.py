@@ -18,7 +18,7 @@ LONG_SECONDS = 23 * 3600.0
 # Whatever only reads or writes a few objects. pgBackRest repeats what failed for a while itself.
 SHORT_SECONDS = 300.0
 # What it gets to remove what it had begun, once it is asked to stop.
-STOP_SECONDS = 20.0
+STOP_SECONDS = 15.0
 
 # These log what they do on standard output; the others print what they were asked for.
 LOGGING = frozenset(
@@ -114,7 +114,8 @@ def info(
     """
     text = run("info", "--output=json", *options, stanza=stanza, seconds=seconds)
     try:
-        found = json.loads(text)
+        # It quotes what it could not decrypt, control characters and all.
+        found = json.loads(text, strict=False)
     except ValueError:
         raise PgBackRestError(f"pgbackrest info said what is no JSON: {one_line(text)}") from None
     if not isinstance(found, list):

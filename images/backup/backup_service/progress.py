@@ -33,15 +33,17 @@ class Progress:
         self._emit = emit
         self._kept = kept
         self._clock = clock
-        self._what: str | None = None
+        self._said: tuple[str | None, int, int | None] = (None, 0, None)
         self._emitted = self._written = float("-inf")
 
     def report(self, what: str, done: int, total: int | None = None) -> None:
         """Bytes done, and of how many where that is known. Costs nothing when called too often."""
         now = self._clock()
-        # A new step and the end of one are always told.
-        telling = what != self._what or done == total
-        self._what = what
+        # A new step and the end of one are always told; what was said last is not said again.
+        if (what, done, total) == self._said:
+            return
+        telling = what != self._said[0] or done == total
+        self._said = (what, done, total)
         if telling or now - self._emitted >= EMIT_SECONDS:
             self._emitted = now
             self._emit({"event": "progress", "what": what, "done": done, "total": total})

@@ -32,8 +32,8 @@ RETRIES = 3
 FIRST_BACKUP_RETRY_SECONDS = 6 * 3600.0
 # A job that takes longer hangs. The longest step within one is bounded by less.
 LONGEST_JOB_SECONDS = 24 * 3600.0
-# After it was asked to stop. The supervisor gives this program 55 s.
-STOP_SECONDS = 45.0
+# After it was asked to stop: longer than pgBackRest gets, less than the platform gives all of it.
+STOP_SECONDS = 25.0
 # Between attempts to prepare the repository: while the members or the vault start.
 STANZA_FIRST_SECONDS = 5.0
 STANZA_LONGEST_SECONDS = 60.0
