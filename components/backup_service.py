@@ -172,10 +172,11 @@ class BackupService(pulumi.ComponentResource):
 
     def _restore_test(self) -> Workload:
         peer = Peer("restore-test", 12, 1, (Segment.RESTORE,))
+        memory = self._vault.settings.memory_mib
         return self._workload(
             peer,
             "its schedule",
-            memory_mib=2 * self._vault.settings.memory_mib,
+            memory_mib=memory + max(memory, self._args.redis.data_mib),
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer),
@@ -207,7 +208,10 @@ class BackupService(pulumi.ComponentResource):
             runs_once=True,
             patience_seconds=RECOVERY_SECONDS,
             data=None,
-            scratch={"/tmp": 64, DATA: self._vault.settings.memory_mib // 2},
+            # A snapshot, decrypted, and a server that has loaded it: both in memory, and gone
+            # with the job.
+            memory_mib=self._vault.settings.memory_mib + 2 * self._args.redis.data_mib,
+            scratch={"/tmp": 64 + self._args.redis.data_mib, DATA: 16},
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer),
