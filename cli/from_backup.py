@@ -28,7 +28,7 @@ class Beginning:
         return f"{where}{f' as of {self.to}' if self.to else ''}"
 
 
-def refuse_during_restore(project: Project, client: "docker.DockerClient") -> None:
+def refuse_during_restore(project: Project) -> None:
     """`up` would make an empty cluster of one whose data is set aside. Raises UserError.
 
     A restore in place that has changed nothing yet is given up.

@@ -158,19 +158,14 @@ class _Copy:
         )
         into = sql.SQL("COPY {} ({}) FROM STDIN").format(_named(target), names)
         done = 0
-        with (
-            Bytes(title) as progress,
-            self._side.cursor() as reader,
-            self._cluster.cursor() as writer,
-            reader.copy(query) as out,
-            writer.copy(into) as back,
-        ):
-            for piece in out:
-                back.write(piece)
-                done += len(piece)
-                # The text of rows is not their size on disk: how much is left nobody knows.
-                progress("rows", done, None)
-        return writer.rowcount
+        with self._side.cursor() as reader, self._cluster.cursor() as writer:
+            with Bytes(title) as progress, reader.copy(query) as out, writer.copy(into) as back:
+                for piece in out:
+                    back.write(piece)
+                    done += len(piece)
+                    # The text of rows is not their size on disk: how much is left nobody knows.
+                    progress("rows", done, None)
+            return writer.rowcount
 
     def sequences(self) -> None:
         """Numbers go on where they were."""
@@ -184,7 +179,7 @@ class _Copy:
             if found is not None:
                 self._cluster.execute(
                     "SELECT pg_catalog.setval(%s::regclass, %s, %s)",
-                    (sequence.as_string(self._cluster), *found),
+                    (sequence.as_string(None), *found),
                 )
 
 

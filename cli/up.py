@@ -214,7 +214,7 @@ def up(context: click.Context, from_backup: bool, source: str | None, to: str | 
     _ = project.settings
     with project.lock():
         client = prepare(project, steps)
-        refuse_during_restore(project, client)
+        refuse_during_restore(project)
         beginning = decide(project, client, wanted=from_backup, source=source, to=to)
         if beginning is not None:
             recover(project, client, beginning, steps)

@@ -64,7 +64,22 @@ class Container:
             "Labels": self.labels,
             "Names": [f"/selfmonitor-local-{self.member}"],
             "Ports": self.ports,
+            "Image": f"sha256:{self.workload}",
+            "Config": {"StopTimeout": 60},
         }
+
+    @property
+    def status(self) -> str:
+        return self.state
+
+    def unpause(self) -> None:
+        assert self.state == "paused"
+        self.state = "running"
+
+    def stop(self, timeout: int) -> None:
+        assert self.state != "paused"
+        self.asked.append(["stop", str(timeout)])
+        self.state = "exited"
 
     def exec_run(self, command: list[str], *, demux: bool = False, stream: bool = False) -> Any:
         if self.gone:
