@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pulumi
 
+from components.backup_service import BackupService, BackupServiceArgs
+from components.backup_vault import BackupVault, BackupVaultArgs
 from components.certificate_authority import CertificateAuthority, CertificateAuthorityArgs
 from components.context import Context
 from components.events import Events, EventsArgs
@@ -33,7 +35,11 @@ def main() -> None:
     context = Context(
         stack, ROOT, settings.bind_address, platform, authority, settings.certificates
     )
-    postgres = PostgresHA("postgres", PostgresHAArgs(settings.postgres, context))
+    backup, recovery = settings.backup, settings.recovery
+    vault = BackupVault("vault", BackupVaultArgs(backup, recovery, context))
+    postgres = PostgresHA(
+        "postgres", PostgresHAArgs(settings.postgres, backup, recovery, vault, context)
+    )
     redis = RedisSentinel(
         "redis", RedisSentinelArgs(settings.redis, settings.redis_max_clients, context)
     )
@@ -42,6 +48,12 @@ def main() -> None:
         RoutersArgs(settings.postgres.routers, postgres, redis, settings.redis_ports, context),
     )
     Events("events", EventsArgs(postgres, redis, context))
+    BackupService(
+        "backup",
+        BackupServiceArgs(
+            backup, recovery, settings.postgres, vault, postgres, redis, routers, context
+        ),
+    )
 
     pulumi.export("postgres_endpoints", routers.postgres_endpoints)
     pulumi.export("postgres_passwords", postgres.passwords)
@@ -50,6 +62,7 @@ def main() -> None:
     pulumi.export("redis_password", pulumi.Output.secret(redis.passwords["application"]))
     pulumi.export("application_certificate", redis.client_certificate.certificate)
     pulumi.export("application_key", pulumi.Output.secret(redis.client_certificate.key))
+    pulumi.export("backup_keys", pulumi.Output.secret(pulumi.Output.all(**vault.keys)))
     pulumi.export("ca_certificate", postgres.ca_certificate)
 
 

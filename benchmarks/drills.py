@@ -1,9 +1,10 @@
 """Runs the failure drills many times and writes a dated record of them.
 
     .venv/bin/python -m benchmarks.drills [--service redis [--wait 1]] [--runs 20] [--kind KIND ...]
+    .venv/bin/python -m benchmarks.drills --service vault --runs 1 --kind away --hold 1800
 
-The stack must be up. Writes benchmarks/results/<date>/drill-<service>-<kind>.json and .svg; with
---wait N, the names end in -wait<N>.
+The stack must be up. Writes benchmarks/results/<date>/drill-<service>-<kind>.json, and .svg but for
+the vault; with --wait N, the names end in -wait<N>.
 """
 
 import argparse
@@ -15,18 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from cli.drill.kinds import KINDS
+from cli.drill.vault import KINDS as VAULT_KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+VAULT = "vault"
+SERVICES = {**KINDS, VAULT: VAULT_KINDS}
 
 
-def measure(service: str, kind: str, runs: int, wait: int, directory: Path) -> dict[str, Any]:
+def measure(
+    service: str, kind: str, runs: int, wait: int, hold: float | None, directory: Path
+) -> dict[str, Any]:
     """One kind of drill; its record, which has the drill's own exit status in it."""
     target = directory / (f"drill-{service}-{kind}" + f"-wait{wait}" * bool(wait))
     asked = ["drill", service, "--kind", kind, "--runs", str(runs), "-o", "json"]
     if wait:
         asked += ["--wait", str(wait)]
-    command = [str(ROOT / "selfmonitor"), *asked, "-o", f"{target}.svg"]
+    if hold is not None:
+        asked += ["--hold", f"{hold:g}"]
+    picture = [] if service == VAULT else ["-o", f"{target}.svg"]
+    command = [str(ROOT / "selfmonitor"), *asked, *picture]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     record: dict[str, Any] = {
         "command": " ".join(["./selfmonitor", *asked]),
@@ -40,12 +49,13 @@ def measure(service: str, kind: str, runs: int, wait: int, directory: Path) -> d
 def main() -> int:
     """Exit status 0 when every drill's was."""
     parser = argparse.ArgumentParser(description="Failure drills, many times.")
-    parser.add_argument("--service", choices=KINDS, default="postgres")
+    parser.add_argument("--service", choices=SERVICES, default="postgres")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--kind", action="append")
     parser.add_argument("--wait", type=int, default=0, help="redis only")
+    parser.add_argument("--hold", type=float, help="seconds, instead of each kind's own")
     arguments = parser.parse_args()
-    known = KINDS[arguments.service]
+    known = SERVICES[arguments.service]
     for kind in arguments.kind or ():
         if kind not in known:
             parser.error(f"--kind {kind}: {arguments.service} has {', '.join(known)}")
@@ -55,7 +65,9 @@ def main() -> int:
     directory.mkdir(parents=True, exist_ok=True)
     failed = 0
     for kind in arguments.kind or known:
-        record = measure(arguments.service, kind, arguments.runs, arguments.wait, directory)
+        record = measure(
+            arguments.service, kind, arguments.runs, arguments.wait, arguments.hold, directory
+        )
         shown = {key: value for key, value in record["kinds"][0].items() if key != "each_run"}
         print(json.dumps(shown), flush=True)
         failed += record["exit_status"] != 0

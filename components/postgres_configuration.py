@@ -6,6 +6,9 @@ from settings.postgres import PostgresSettings
 
 POSTGRES_PORT = 5432
 REST_PORT = 8008
+# Where the backup service reads a member's files.
+BACKUP_SERVER_PORT = 8432
+DATA_DIRECTORY = "/var/lib/postgresql/17/main"
 
 # Each standby needs one sender; a base backup or a rejoining member one more for a while.
 MAX_WAL_SENDERS = 10
@@ -57,7 +60,7 @@ def dynamic_configuration(settings: PostgresSettings) -> dict[str, Any]:
     }
 
 
-def server_parameters(settings: PostgresSettings) -> dict[str, Any]:
+def server_parameters(settings: PostgresSettings, archive_timeout_seconds: int) -> dict[str, Any]:
     """postgresql.conf settings of every member; the stack file's own come last."""
     return {
         "shared_preload_libraries": "pg_stat_statements,pgaudit",
@@ -69,5 +72,12 @@ def server_parameters(settings: PostgresSettings) -> dict[str, Any]:
         "tcp_keepalives_interval": 5,
         "tcp_keepalives_count": 3,
         "pgaudit.log": "ddl,role",
+        # Always: a standby keeps what is not in the vault yet, for the day it is promoted.
+        "archive_mode": "always",
+        # pgBackRest insists on its own name in the command.
+        "archive_command": "/usr/local/bin/pgbackrest-archive %p %f",
+        "archive_timeout": f"{archive_timeout_seconds}s",
+        # By which restored content is compared with what had been committed at a time.
+        "track_commit_timestamp": "on",
         **settings.parameters,
     }

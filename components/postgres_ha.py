@@ -6,9 +6,12 @@ from dataclasses import dataclass
 import pulumi
 
 from components import passwords
+from components.backup_vault import BackupVault
 from components.certificate_authority import CertificateAuthority, CertificateAuthorityArgs
 from components.context import Context
 from components.postgres_configuration import (
+    BACKUP_SERVER_PORT,
+    DATA_DIRECTORY,
     POSTGRES_PORT,
     REST_PORT,
     dynamic_configuration,
@@ -24,6 +27,7 @@ from platforms.workload import (
     Segment,
     Workload,
 )
+from settings.backup import BackupSettings, RecoverySettings
 from settings.postgres import PostgresSettings
 
 ETCD_CLIENT_PORT = 2379
@@ -33,18 +37,28 @@ ETCD_PEER_NAME = "consensus-peer"
 
 ETCD_MEMORY_MIB = 256
 JOB_MEMORY_MIB = 128
+# A cluster that begins with a backup reads all of it first.
+RECOVERY_SECONDS = 6 * 3600
 
 PROVISIONER = Peer("provision", 4, 1, (Segment.DATA,))
 
 # Roles of the cluster itself, one a purpose; the applications' own are in the stack file.
-CLUSTER_ROLES = ("postgres", "replicator", "rewind", "pgbouncer", "monitor")
+CLUSTER_ROLES = ("postgres", "replicator", "rewind", "pgbouncer", "monitor", "backup")
+# Whose certificate lets read a member's files.
+BACKUP_CLIENT = "backup"
 
 
 @dataclass(frozen=True)
 class PostgresHAArgs:
-    """Its own settings, and what all components share."""
+    """Its own settings, where its WAL goes, and what all components share.
+
+    recovery: what a cluster without data begins with.
+    """
 
     settings: PostgresSettings
+    backup: BackupSettings
+    recovery: RecoverySettings | None
+    vault: BackupVault
     context: Context
 
 
@@ -52,12 +66,14 @@ class PostgresHA(pulumi.ComponentResource):
     """Outputs: ca_certificate, the owners' passwords (secret).
 
     `members` and `servers` are for those that come after: whom to talk to, and what to wait for;
-    `pooler_password` is the one by which a router looks up who may log in.
+    `pooler_password` is the one by which a router looks up who may log in, `backup_password` the
+    backup service's own.
     """
 
     members: Workload
     servers: tuple[pulumi.Resource, ...]
     pooler_password: pulumi.Output[str]
+    backup_password: pulumi.Output[str]
     passwords: pulumi.Output[dict[str, str]]
     ca_certificate: pulumi.Output[str]
 
@@ -67,6 +83,7 @@ class PostgresHA(pulumi.ComponentResource):
         super().__init__("selfmonitor:data:PostgresHA", name, None, opts)
         self._context = args.context
         self._settings = args.settings
+        self._args = args
         self._passwords = passwords.generate(name, (*CLUSTER_ROLES, *self._settings.owners), self)
 
         # An authority of its own: whoever it has not certified (a router, the provisioning job)
@@ -83,12 +100,15 @@ class PostgresHA(pulumi.ComponentResource):
         etcd = self._etcd()
         members = self._members(etcd)
         consensus = self._context.platform.run(etcd, self)
-        servers = self._context.platform.run(members, self, after=consensus)
+        # The vault first: the first thing a new cluster does is ask whether it has a past.
+        before = (*consensus, *args.vault.place.servers)
+        servers = self._context.platform.run(members, self, after=before)
         job = self._context.platform.run(self._provision(members), self, after=servers)
 
         self.members = members
         self.servers = job
         self.pooler_password = self._passwords["pgbouncer"]
+        self.backup_password = self._passwords["backup"]
         owned = {role: self._passwords[role] for role in self._settings.owners}
         self.passwords = pulumi.Output.secret(pulumi.Output.all(**owned))
         self.ca_certificate = self._context.authority.certificate
@@ -153,7 +173,7 @@ class PostgresHA(pulumi.ComponentResource):
 
     def _members(self, etcd: Workload) -> Workload:
         settings = self._settings
-        peer = Peer("postgres", 2, settings.members, (Segment.DATA,))
+        peer = Peer("postgres", 2, settings.members, (Segment.DATA, Segment.BACKUP))
         names = peer.members
         certificate = self._context.authority.issue(
             "postgres-member",
@@ -174,7 +194,8 @@ class PostgresHA(pulumi.ComponentResource):
             members=names,
             provisioner=PROVISIONER.members[0],
             consensus_hosts=[f"{name}:{ETCD_CLIENT_PORT}" for name in etcd.members],
-            parameters=server_parameters(settings),
+            data_directory=DATA_DIRECTORY,
+            parameters=server_parameters(settings, self._args.backup.archive_timeout_seconds),
         )
         bootstrap = render(
             self._context.root,
@@ -203,22 +224,43 @@ class PostgresHA(pulumi.ComponentResource):
                 "passwords.yml": passwords,
                 # No secret, but nothing that a running member would have to be replaced for.
                 "bootstrap.yml": bootstrap,
+                "recovery.json": self._recovery(),
+                **self._args.vault.pgbackrest(
+                    "writer",
+                    "/var/lib/postgresql/spool",
+                    serves=True,
+                    server_port=BACKUP_SERVER_PORT,
+                    client_name=BACKUP_CLIENT,
+                    data_directory=DATA_DIRECTORY,
+                    postgres_port=POSTGRES_PORT,
+                ),
             },
-            ports=(Port("postgres", POSTGRES_PORT), Port("rest", REST_PORT)),
+            ports=(
+                Port("postgres", POSTGRES_PORT),
+                Port("rest", REST_PORT),
+                Port("backup", BACKUP_SERVER_PORT),
+            ),
             data=Data("/var/lib/postgresql"),
             scratch={"/tmp": 64, "/run/postgresql": 16},
             # The provisioner's name stands in Patroni's list of who may change something; a name
             # that does not resolve there holds up every start by the resolver's 10 s.
-            talks_to=(etcd, PROVISIONER),
+            talks_to=(etcd, PROVISIONER, *self._args.vault.place.peers),
             readiness=Readiness(
                 ("/usr/local/bin/ready", str(REST_PORT)),
                 meaning="PostgreSQL to accept connections and stream",
                 timeout_seconds=5,
-                within_seconds=120,
+                within_seconds=RECOVERY_SECONDS if self._args.recovery else 120,
             ),
             one_at_a_time=True,
             stop_grace_seconds=60,
         )
+
+    def _recovery(self) -> str:
+        """What a member without data, in a cluster without data, begins with."""
+        recovery = self._args.recovery
+        if recovery is None:
+            return json.dumps({"from": "nothing", "to": None})
+        return json.dumps({"from": "vault", "to": recovery.to})
 
     def _provision(self, members: Workload) -> Workload:
         """The job that makes roles, databases and dynamic settings what the stack file says."""
@@ -233,7 +275,7 @@ class PostgresHA(pulumi.ComponentResource):
             "databases": [database.model_dump() for database in self._settings.databases],
             "dynamic_configuration": dynamic_configuration(self._settings),
         }
-        roles = ("postgres", "pgbouncer", "monitor", *self._settings.owners)
+        roles = ("postgres", "pgbouncer", "monitor", "backup", *self._settings.owners)
         passwords = pulumi.Output.all(**{role: self._passwords[role] for role in roles})
         return Workload(
             **vars(PROVISIONER),

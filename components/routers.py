@@ -37,8 +37,12 @@ class RoutersArgs:
 
 
 class Routers(pulumi.ComponentResource):
-    """Outputs: where clients connect, by purpose, in the routers' order; no secret in them."""
+    """Outputs: where clients connect, by purpose, in the routers' order; no secret in them.
 
+    `workload` is for those that go through them.
+    """
+
+    workload: Workload
     postgres_endpoints: pulumi.Output[dict[str, list[Endpoint]]]
     redis_endpoints: pulumi.Output[dict[str, list[Endpoint]]]
 
@@ -49,8 +53,9 @@ class Routers(pulumi.ComponentResource):
         self._args = args
         self._context = args.context
         settings = args.settings
+        self.workload = self._workload()
         self._context.platform.run(
-            self._workload(), self, after=(*args.postgres.servers, *args.redis.servers)
+            self.workload, self, after=(*args.postgres.servers, *args.redis.servers)
         )
         self.postgres_endpoints = pulumi.Output.from_input(
             {

@@ -28,6 +28,9 @@ class Segment(Enum):
     BACKUP = "backup"
     MONITORING = "monitoring"
     ACCESS = "access"
+    # The second region, and where restored data is looked at: neither sees the running databases.
+    REMOTE = "remote"
+    RESTORE = "restore"
 
     @property
     def open_to_clients(self) -> bool:

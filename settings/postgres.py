@@ -17,7 +17,9 @@ RESERVED_DATABASES = frozenset({"postgres", "template0", "template1"})
 MANAGED_PARAMETERS = frozenset(
     {
         "archive_command",
+        "archive_library",
         "archive_mode",
+        "archive_timeout",
         "fsync",
         "full_page_writes",
         "hot_standby",
@@ -26,10 +28,12 @@ MANAGED_PARAMETERS = frozenset(
         "password_encryption",
         "port",
         "primary_conninfo",
+        "restore_command",
         "shared_preload_libraries",
         "ssl",
         "synchronous_commit",
         "synchronous_standby_names",
+        "track_commit_timestamp",
         "wal_level",
         "wal_log_hints",
     }

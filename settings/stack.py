@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from settings.backup import BackupSettings, RecoverySettings
 from settings.base import Settings
 from settings.postgres import PostgresSettings
 from settings.redis import RedisSettings
@@ -52,6 +53,10 @@ class StackSettings(Settings):
     )
     postgres: PostgresSettings = Field(default=PostgresSettings(), description="PostgreSQL.")
     redis: RedisSettings = Field(default=RedisSettings(), description="Redis.")
+    backup: BackupSettings = Field(default=BackupSettings(), description="Backups.")
+    recovery: RecoverySettings | None = Field(
+        default=None, description="Begin with what the vault holds; set by up --from-backup."
+    )
     certificates: CertificateSettings = Field(
         default=CertificateSettings(), description="Life of the stack's certificates."
     )
@@ -83,6 +88,38 @@ class StackSettings(Settings):
                 f"redis.port: the last router's port would be {self.redis_ports[-1]}: "
                 "the highest is 65535"
             )
+        return self
+
+    @model_validator(mode="after")
+    def side_port_is_free(self) -> "StackSettings":
+        routers = self.postgres.routers
+        taken = {
+            *routers.published(routers.read_write_port),
+            *routers.published(routers.read_only_port),
+            *self.redis_ports,
+        }
+        if self.backup.side_port in taken:
+            raise ValueError(
+                f"backup.side_port ({self.backup.side_port}) is a router's port already: "
+                "choose another"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def invariants_have_their_databases(self) -> "StackSettings":
+        there = [database.name for database in self.postgres.databases]
+        for invariant in self.backup.invariants:
+            if invariant.database not in there:
+                raise ValueError(
+                    f"backup.invariants: {invariant.name}: there is no database "
+                    f"{invariant.database}; there are: {', '.join(there)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def recovery_has_its_source(self) -> "StackSettings":
+        if self.recovery and self.recovery.source == "copy" and not self.backup.second_region:
+            raise ValueError("recovery.source is copy, but backup.second_region is false")
         return self
 
     @property

@@ -4,4 +4,7 @@
 `writer` into the service's `store`, injects one of its `faults`, heals it, and settles the writer's
 journal against the rows that are really there (`account`). `report`, `strip` and `picture` show
 the outcome. What belongs to one service only is in the modules that bear its name.
+
+The vault is drilled in another way: what is in it is harmed, and a restore test has to find that
+(`vault`, on a `vault_scene`).
 """

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from cli.drill.progress import Progress
 from cli.drill.result import Campaign
 from cli.drill.service import Service
 from cli.drill.stop import StopRequest, stop_on_signals
-from cli.drill.store import StoreError
+from cli.drill.store import Store, StoreError
 from cli.drill.strip import legend, strip
 from cli.drill.target import Cluster
+from cli.drill.vault import KINDS as VAULT_KINDS
+from cli.drill.vault import VaultCampaign, help_lines, outcome, run_vault_campaign
+from cli.drill.vault_service import InContainers
 
 ALL = "all"
 JSON = "json"
@@ -28,6 +32,8 @@ UNASKED_STACK = "local"
 """The stack that is there to be tried out: breaking it needs no confirmation."""
 
 ERRORS_SHOWN = 5
+LONGEST_AWAY_SECONDS = 7200
+HEALED_FIRST = "Stopping. What is broken is healed first."
 
 
 def _kinds_help(kinds: Mapping[str, Fault]) -> str:
@@ -138,6 +144,113 @@ def _redis_service(cluster: Cluster, wait: int) -> Service:
     return service.redis(cluster, wait)
 
 
+@drill.command(epilog=help_lines(VAULT_KINDS))
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    required=True,
+    type=click.Choice([*VAULT_KINDS, ALL]),
+    metavar="KIND",
+    help="What to harm; may be given more than once, or 'all'.",
+)
+@click.option(
+    "--runs", type=click.IntRange(min=1), default=1, show_default=True, help="Of each kind."
+)
+@click.option(
+    "--hold",
+    type=click.FloatRange(min=1, max=LONGEST_AWAY_SECONDS),
+    metavar="SECONDS",
+    help="How long the vault is away, instead of its own time.",
+)
+@click.option(
+    "--clients",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Clients that write while the vault is away.",
+)
+@click.option(
+    "-o", "--output", type=click.Choice(["text", JSON]), default="text", help="What to print."
+)
+@click.option("--yes", is_flag=True, help=f"Needed for any stack but '{UNASKED_STACK}'.")
+@click.pass_context
+def vault(
+    ctx: click.Context,
+    *,
+    kinds: tuple[str, ...],
+    runs: int,
+    hold: float | None,
+    clients: int,
+    output: str,
+    yes: bool,
+) -> None:
+    """Harm the backups in the vault, or take the vault away, and see everything recovered.
+
+    A restore test has to find each harm and to name it; then the vault is rewound to the time
+    before, and another restore test has to pass. The exit code is 1 if a harm was not found, not
+    named or not undone, or if a commit failed or was lost while the vault was away.
+    """
+    names = list(VAULT_KINDS) if ALL in kinds else list(dict.fromkeys(kinds))
+    chosen = [VAULT_KINDS[name] for name in names]
+    if hold is not None:
+        chosen = [
+            replace(kind, hold_seconds=hold) if kind.hold_seconds else kind for kind in chosen
+        ]
+    cluster = _open(ctx, yes=yes)
+    progress_console = Console(stderr=True)
+
+    def say(line: str) -> None:
+        progress_console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    with cluster.lock():
+        say(
+            f"This harms the vault of stack '{cluster.stack}' for real, {runs * len(chosen)} times "
+            f"({', '.join(names)}), and undoes it each time. Ctrl-C undoes it and ends the drill."
+        )
+        stop = StopRequest()
+        with stop_on_signals(stop, lambda: say(HEALED_FIRST)):
+            campaign = run_vault_campaign(
+                cluster,
+                InContainers(cluster),
+                _store_of(cluster),
+                chosen,
+                runs=runs,
+                clients=clients,
+                stop=stop,
+                tell=say,
+            )
+    _show_vault(campaign, as_json=output == JSON)
+    for line in campaign.complaints:
+        progress_console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    ctx.exit(campaign.exit_code)
+
+
+def _store_of(cluster: Cluster) -> Store:
+    return service.postgres(cluster).store
+
+
+def _show_vault(campaign: VaultCampaign, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(campaign.to_json(), indent=2))
+        return
+    for run in campaign.runs:
+        click.echo(outcome(run))
+
+
+def _open(ctx: click.Context, *, yes: bool) -> Cluster:
+    """The stack, if it may be broken."""
+    # Not at the top: --help and usage errors need not wait for the Docker client to load.
+    from cli.cluster import open_cluster
+
+    cluster: Cluster = open_cluster(ctx)
+    if cluster.stack != UNASKED_STACK and not yes:
+        raise click.UsageError(
+            f"this breaks stack '{cluster.stack}' for real; give --yes if you mean it", ctx
+        )
+    return cluster
+
+
 def _carry_out(
     ctx: click.Context,
     known: Mapping[str, Fault],
@@ -152,14 +265,7 @@ def _carry_out(
 ) -> None:
     as_json, pictures = _destinations(outputs)
     faults = _chosen(known, kinds, hold)
-    # Not at the top: --help and usage errors need not wait for the Docker client to load.
-    from cli.cluster import open_cluster
-
-    cluster: Cluster = open_cluster(ctx)
-    if cluster.stack != UNASKED_STACK and not yes:
-        raise click.UsageError(
-            f"this breaks stack '{cluster.stack}' for real; give --yes if you mean it", ctx
-        )
+    cluster = _open(ctx, yes=yes)
     drilled = open_service(cluster)
     progress_console = Console(stderr=True)
     with cluster.lock(), Progress(progress_console, runs) as progress:
@@ -217,7 +323,7 @@ def _destinations(outputs: Sequence[str]) -> tuple[bool, list[Path]]:
 
 
 def _say_healing_first(progress: Progress) -> None:
-    progress.say("Stopping. What is broken is healed first.")
+    progress.say(HEALED_FIRST)
 
 
 def _write_picture(path: Path, campaign: Campaign) -> None:

@@ -108,15 +108,16 @@ def check_address(
 def check_ports(
     client: "docker.DockerClient | None", stack: str, settings: StackSettings
 ) -> Iterator[Finding]:
-    """Every port the routers publish is free, or already this stack's own."""
+    """Every port the stack publishes is free, or already this stack's own."""
     routers = settings.postgres.routers
     published = published_ports(client) if client is not None else {}
-    for key, first in (
-        ("postgres.routers.read_write_port", routers.read_write_port),
-        ("postgres.routers.read_only_port", routers.read_only_port),
-        ("redis.port", settings.redis.port),
+    for key, ports in (
+        ("postgres.routers.read_write_port", routers.published(routers.read_write_port)),
+        ("postgres.routers.read_only_port", routers.published(routers.read_only_port)),
+        ("redis.port", settings.redis_ports),
+        ("backup.side_port", (settings.backup.side_port,)),
     ):
-        for port in routers.published(first):
+        for port in ports:
             holder = published.get(port)
             if holder is not None and holder.labels.get(LABEL_STACK) == stack:
                 continue

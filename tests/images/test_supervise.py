@@ -26,6 +26,7 @@ sys.dont_write_bytecode = True
 loader.exec_module(module)
 module.WATCH_INTERVAL_SECONDS = {interval}
 module.STOP_SECONDS = {stop}
+module.FIRST_PAUSE_SECONDS = 0.05
 sys.exit(module.main({configuration!r}))
 """
 
@@ -52,6 +53,11 @@ class Supervised:
         log.touch()
         process = {"name": name, "command": ["/bin/sh", "-c", text.format(log, *more)]}
         self.processes.append(process | ({"reload_signal": reload_signal} if reload_signal else {}))
+
+    def started_again(self, name: str) -> None:
+        """A process that was added is started again when it ends."""
+        (process,) = [each for each in self.processes if each["name"] == name]
+        process["restart"] = True
 
     def start(self, *, interval: float = 0.05, stop: float = 5.0) -> None:
         configuration = self.folder / "processes.json"
@@ -173,6 +179,75 @@ def test_orphans_that_processes_leave_do_not_end_it(supervised: Supervised) -> N
     assert status == 0
 
 
+# What is started again.
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_one_that_is_started_again_ends_neither_the_others_nor_the_container(
+    supervised: Supervised, code: int
+) -> None:
+    supervised.add("stays", SERVES)
+    supervised.add("ends", ENDS, code)
+    supervised.started_again("ends")
+    supervised.start()
+    supervised.wait_for("ends", "up", times=3)
+    status, said = supervised.end(signal.SIGTERM)
+    assert status == 0
+    assert f"supervise: ends ended with status {code}" in said
+    assert "supervise: ends is started again in 0.05 s" in said
+    assert "supervise: ends is started again in 0.1 s" in said
+    assert supervised.log("stays") == ["up", "term"]
+
+
+def test_one_that_is_started_again_is_reloaded_and_stopped_like_the_others(
+    supervised: Supervised,
+) -> None:
+    supervised.add("once", "echo up >> {0}; test -e {0}.2 || {{ touch {0}.2; exit 1; }}; " + SERVES)
+    supervised.started_again("once")
+    supervised.start()
+    supervised.wait_for("once", "up", times=3)
+    (supervised.watched / "a").touch()
+    supervised.wait_for("once", "hup")
+    status, said = supervised.end(signal.SIGTERM)
+    assert status == 0
+    assert supervised.log("once")[-1] == "term"
+    assert said.count("started again") == 1
+
+
+def test_one_that_is_not_started_again_still_ends_the_container(supervised: Supervised) -> None:
+    supervised.add("again", SERVES)
+    supervised.started_again("again")
+    supervised.add("ends", ENDS, 3)
+    supervised.start()
+    status, said = supervised.finish()
+    assert status == 3
+    assert supervised.log("again")[-1] == "term"
+    assert "started again" not in said
+
+
+def test_the_pause_doubles_to_a_bound_and_begins_anew_after_a_while(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    restarts = module.Restarts()
+    process = {"name": "ends", "restart": True}
+
+    def pause(lived: float) -> float:
+        restarts.has_started(process)
+        now[0] += lived
+        restarts.has_ended(process)
+        waits = float(restarts.next_due() - now[0])
+        assert restarts.take_due() == []
+        now[0] += waits
+        assert restarts.take_due() == [process]
+        assert restarts.next_due() == float("inf")
+        return waits
+
+    assert [pause(1) for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    assert [pause(59), pause(60), pause(1)] == [30, 1, 2]
+
+
 # When a change has come to rest.
 
 
@@ -239,3 +314,14 @@ def test_every_images_processes_are_what_the_supervisor_reads(image: str) -> Non
         assert process["name"]
         assert process["command"][0].startswith("/")
         assert isinstance(getattr(signal, process["reload_signal"]), signal.Signals)
+
+
+@pytest.mark.parametrize("name", ["backup", "replication", "restore-test", "side"])
+def test_the_backup_images_processes_are_started_again(name: str) -> None:
+    """They have nothing to do with each other: an archiver that is watched must stay watched."""
+    configuration = json.loads((SCRIPT.parents[1] / "backup" / f"{name}.json").read_text())
+    assert configuration["watch"] == "/etc/selfmonitor"
+    assert configuration["processes"]
+    for process in configuration["processes"]:
+        assert process["command"][0] == "/usr/local/bin/backup-service"
+        assert process["restart"] is True

@@ -1,0 +1,216 @@
+"""What makes, rotates, copies and proves backups, and what restores them."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.backup_vault import STANZA, BackupVault, Place
+from components.context import Context
+from components.postgres_configuration import (
+    BACKUP_SERVER_PORT,
+    DATA_DIRECTORY,
+    POSTGRES_PORT,
+)
+from components.postgres_ha import BACKUP_CLIENT, PostgresHA
+from components.redis_sentinel import REDIS_PORT, RedisSentinel
+from components.routers import Routers
+from platforms.workload import Data, Peer, Port, Readiness, Segment, Workload
+from settings.backup import BackupSettings, RecoverySettings
+from settings.postgres import PostgresSettings
+
+IMAGE = "backup"
+DATA = "/var/lib/backup"
+# How often the canary's journal goes to the vault: what a restore test may compare with.
+JOURNAL_SECONDS = 30
+SIDE_CPUS = 2.0
+
+
+@dataclass(frozen=True)
+class BackupServiceArgs:
+    """recovery: what the stack begins with, if not empty."""
+
+    settings: BackupSettings
+    recovery: RecoverySettings | None
+    databases: PostgresSettings
+    vault: BackupVault
+    postgres: PostgresHA
+    redis: RedisSentinel
+    routers: Routers
+    context: Context
+
+
+class BackupService(pulumi.ComponentResource):
+    """One program in several containers, each with the least it needs.
+
+    backup: schedules, backups, dumps, snapshots, the canary. replication: the second region's
+    copy, without a key to read it. restore-test: restores what is there, on a network without the
+    databases. side: the instance a person restores into.
+    """
+
+    def __init__(
+        self, name: str, args: BackupServiceArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("selfmonitor:data:BackupService", name, None, opts)
+        self._args = args
+        self._context = args.context
+        self._vault = args.vault
+        run = self._context.platform.run
+        databases = (*args.postgres.servers, *args.redis.servers)
+        backup = run(self._backup(), self, after=databases)
+        if self._vault.copy:
+            run(self._replication(self._vault.copy), self, after=backup)
+        run(self._restore_test(), self, after=self._vault.place.servers)
+        run(self._side(), self, after=self._vault.place.servers)
+        if args.recovery:
+            run(self._load_redis(), self, after=args.redis.servers)
+        self.register_outputs({})
+
+    def _configuration(self, *, copy: Place | None = None) -> str:
+        settings = self._args.settings
+        schedules = settings.schedules.model_dump()
+        schedules["restore-test"] = schedules.pop("restore_test")
+        text: dict[str, Any] = {
+            "stack": self._context.stack,
+            "stanza": STANZA,
+            "vault": self._vault.place.address(),
+            "copy": copy.address() if copy else None,
+            "postgres": {
+                "members": list(self._args.postgres.members.members),
+                "port": POSTGRES_PORT,
+                "databases": [
+                    {"name": each.name, "owner": each.owner}
+                    for each in self._args.databases.databases
+                ],
+            },
+            "redis": {"members": self._args.redis.addresses(), "port": REDIS_PORT},
+            "schedules": schedules,
+            "retention_days": settings.retention_days,
+            "canary_seconds": settings.canary_seconds,
+            "journal_seconds": JOURNAL_SECONDS,
+            "invariants": [each.model_dump() for each in settings.invariants],
+            "side": {"port": POSTGRES_PORT},
+        }
+        return json.dumps(text, sort_keys=True)
+
+    def _certificate(self, peer: Peer, common_name: str | None = None) -> dict[str, Any]:
+        certificate = self._context.authority.issue(
+            peer.name,
+            common_name=common_name or peer.name,
+            dns_names=(*peer.members, peer.name, "localhost"),
+            ip_addresses=tuple(dict.fromkeys(("127.0.0.1", str(self._context.host)))),
+        )
+        return dict(certificate.files())
+
+    def _workload(self, peer: Peer, meaning: str, **more: Any) -> Workload:
+        # The scheduler and what it starts; a program that restores runs a whole server.
+        return Workload(
+            **{
+                **vars(peer),
+                "image": IMAGE,
+                "memory_mib": self._args.settings.memory_mib,
+                "cpus": SIDE_CPUS,
+                "command": (
+                    "/usr/local/bin/supervise",
+                    f"/usr/local/share/selfmonitor/{peer.name}.json",
+                ),
+                "data": Data(DATA),
+                "scratch": {"/tmp": 64},
+                "readiness": Readiness(
+                    ("/usr/local/bin/ready", peer.name), meaning=meaning, timeout_seconds=5
+                ),
+                "stop_grace_seconds": 30,
+                **more,
+            }
+        )
+
+    def _reading(self, **more: object) -> dict[str, pulumi.Input[str]]:
+        """What reads the vault, and keeps evidence there."""
+        return {
+            **self._vault.place.secrets("vault", "tester"),
+            **self._vault.pgbackrest("tester", f"{DATA}/spool", **more),
+            "logical.key": self._vault.keys["logical"],
+        }
+
+    def _backup(self) -> Workload:
+        peer = Peer("backup", 10, 1, (Segment.BACKUP, Segment.CACHE))
+        members = self._args.postgres.members
+        return self._workload(
+            peer,
+            "the repository, and the first change of the canary",
+            files={"backup.json": self._configuration()},
+            secret_files={
+                **self._certificate(peer, BACKUP_CLIENT),
+                **self._vault.place.secrets("vault", "writer"),
+                **self._vault.pgbackrest(
+                    "writer",
+                    f"{DATA}/spool",
+                    members=list(members.members),
+                    server_port=BACKUP_SERVER_PORT,
+                    data_directory=DATA_DIRECTORY,
+                    postgres_port=POSTGRES_PORT,
+                ),
+                "logical.key": self._vault.keys["logical"],
+                "postgres.password": self._args.postgres.backup_password,
+                "redis.password": self._args.redis.passwords["backup"],
+            },
+            talks_to=(*self._vault.place.peers, members, self._args.redis.members),
+        )
+
+    def _replication(self, copy: Place) -> Workload:
+        peer = Peer("replication", 11, 1, (Segment.BACKUP, Segment.REMOTE))
+        return self._workload(
+            peer,
+            "the second copy to be looked after",
+            files={"backup.json": self._configuration(copy=copy)},
+            secret_files={
+                **self._certificate(peer),
+                **self._vault.place.secrets("vault", "reader"),
+                **copy.secrets("copy", "writer"),
+            },
+            talks_to=(*self._vault.place.peers, *copy.peers),
+        )
+
+    def _restore_test(self) -> Workload:
+        peer = Peer("restore-test", 12, 1, (Segment.RESTORE,))
+        return self._workload(
+            peer,
+            "its schedule",
+            memory_mib=2 * self._args.settings.memory_mib,
+            files={"backup.json": self._configuration()},
+            secret_files={**self._certificate(peer), **self._reading()},
+            talks_to=self._vault.place.peers,
+        )
+
+    def _side(self) -> Workload:
+        peer = Peer("side", 13, 1, (Segment.ACCESS, Segment.RESTORE))
+        return self._workload(
+            peer,
+            "a restore to be asked for",
+            memory_mib=2 * self._args.settings.memory_mib,
+            files={"backup.json": self._configuration()},
+            secret_files={**self._certificate(peer), **self._reading()},
+            ports=(Port("postgres", POSTGRES_PORT, (self._args.settings.side_port,)),),
+            talks_to=(*self._vault.place.peers, self._args.routers.workload),
+        )
+
+    def _load_redis(self) -> Workload:
+        peer = Peer("load-redis", 15, 1, (Segment.BACKUP, Segment.CACHE))
+        return self._workload(
+            peer,
+            "",
+            command=("/usr/local/bin/backup-service", "load-redis"),
+            readiness=None,
+            runs_once=True,
+            data=None,
+            scratch={"/tmp": 64, DATA: self._args.settings.memory_mib // 2},
+            files={"backup.json": self._configuration()},
+            secret_files={
+                **self._certificate(peer),
+                **self._vault.place.secrets("vault", "reader"),
+                "logical.key": self._vault.keys["logical"],
+                "redis-restore.password": self._args.redis.passwords["restore"],
+            },
+            talks_to=(*self._vault.place.peers, self._args.redis.members),
+        )

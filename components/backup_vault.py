@@ -1,0 +1,214 @@
+"""Where backups are kept: a place in the first region, and a second copy in another."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pulumi
+
+from components import passwords
+from components.context import Context
+from components.templates import render
+from platforms.workload import Data, Peer, Port, Readiness, Segment, Workload
+from settings.backup import BackupSettings, RecoverySettings
+
+PORT = 7070
+# Who may do what in a vault: writer (no version is ever deleted by it), reader, and tester, which
+# reads and keeps the evidence of its tests.
+IDENTITIES = ("writer", "reader", "tester")
+COPY_IDENTITIES = ("writer", "reader")
+
+# What a full backup of pgBackRest and a client of S3 call the stack's history of backups.
+STANZA = "main"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place that keeps objects, whoever runs it.
+
+    peer: whom a workload must find by name; None where the platform's own names do.
+    credentials: {identity: secret key}; an identity that is missing is the workload's own role.
+    """
+
+    host: str
+    port: int
+    region: str
+    bucket: str
+    credentials: Mapping[str, pulumi.Output[str]]
+    peer: Peer | None
+    servers: tuple[pulumi.Resource, ...]
+
+    def address(self) -> dict[str, str | None]:
+        """As the backup service's programs read it."""
+        return {
+            "endpoint": f"https://{self.host}:{self.port}",
+            "region": self.region,
+            "bucket": self.bucket,
+            "ca": "/etc/selfmonitor/ca.crt",
+        }
+
+    def secrets(self, name: str, identity: str) -> dict[str, pulumi.Input[str]]:
+        """The secret file by which a program becomes one of the identities."""
+        return {
+            f"{name}.credentials.json": self.credentials[identity].apply(
+                lambda secret: json.dumps({"access_key": identity, "secret_key": secret})
+            )
+        }
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """For a workload's talks_to."""
+        return (self.peer,) if self.peer else ()
+
+
+@dataclass(frozen=True)
+class BackupVaultArgs:
+    """Its own settings, and what all components share. recovery: what the stack begins with."""
+
+    settings: BackupSettings
+    recovery: RecoverySettings | None
+    context: Context
+
+
+class BackupVault(pulumi.ComponentResource):
+    """Outputs: keys (secret), by which what it holds is read.
+
+    `place` and `copy` are for those that write and read; `copy` is None without a second region.
+    The keys are made here and go to those that need them; no vault is ever given one.
+    """
+
+    place: Place
+    copy: Place | None
+    keys: dict[str, pulumi.Output[str]]
+
+    def __init__(
+        self, name: str, args: BackupVaultArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("selfmonitor:data:BackupVault", name, None, opts)
+        self._context = args.context
+        self._settings = args.settings
+        self.keys = passwords.generate(f"{name}-key", ("repository", "logical"), self)
+        vault = self._settings.vault
+        self.place = self._embedded(
+            name,
+            Peer("vault", 8, 1, (Segment.BACKUP, Segment.RESTORE)),
+            vault.region,
+            f"selfmonitor-{self._context.stack}",
+            IDENTITIES,
+        )
+        self.copy = None
+        if self._settings.second_region:
+            self.copy = self._embedded(
+                f"{name}-copy",
+                Peer("vault-copy", 9, 1, (Segment.REMOTE,)),
+                vault.copy_region,
+                f"selfmonitor-{self._context.stack}-copy",
+                COPY_IDENTITIES,
+            )
+        if self.copy and args.recovery and args.recovery.source == "copy":
+            seeded = self._context.platform.run(
+                self._seed(self.copy), self, after=(*self.place.servers, *self.copy.servers)
+            )
+            self.place = replace(self.place, servers=seeded)
+        self.register_outputs({"keys": pulumi.Output.secret(pulumi.Output.all(**self.keys))})
+
+    def pgbackrest(self, identity: str, spool: str, **more: object) -> dict[str, pulumi.Input[str]]:
+        """The secret file pgbackrest.conf for one of the identities.
+
+        spool: a folder of persistent data, for WAL on its way. more: see the template.
+        """
+        place = self.place
+        values = {"cipher_pass": self.keys["repository"], "secret_key": place.credentials[identity]}
+        text = pulumi.Output.all(**values).apply(
+            lambda secrets: render(
+                self._context.root,
+                "backup",
+                "pgbackrest.conf.j2",
+                bucket=place.bucket,
+                host=place.host,
+                port=place.port,
+                region=place.region,
+                access_key=identity,
+                retention_days=self._settings.retention_days,
+                stanza=STANZA,
+                spool=spool,
+                **{"serves": False, "members": (), **more},
+                **secrets,
+            )
+        )
+        return {"pgbackrest.conf": text}
+
+    def _embedded(
+        self, name: str, peer: Peer, region: str, bucket: str, identities: tuple[str, ...]
+    ) -> Place:
+        """The S3 server this project brings along, in a container of its own."""
+        host = peer.members[0]
+        secrets = passwords.generate(name, identities, self)
+        certificate = self._context.authority.issue(
+            peer.name,
+            common_name=peer.name,
+            dns_names=(*peer.members, peer.name, "localhost"),
+            ip_addresses=("127.0.0.1",),
+        )
+        configuration = {
+            "bucket": bucket,
+            "region": region,
+            "port": PORT,
+            "lock_days": self._settings.lock_days,
+        }
+        workload = Workload(
+            **vars(peer),
+            image="vault",
+            memory_mib=self._settings.vault.memory_mib,
+            cpus=1.0,
+            files={"vault.json": json.dumps(configuration, sort_keys=True)},
+            secret_files={
+                **certificate.files(),
+                "identities.json": pulumi.Output.all(**secrets).apply(
+                    lambda values: json.dumps(values, sort_keys=True)
+                ),
+            },
+            ports=(Port("s3", PORT),),
+            data=Data("/var/lib/vault"),
+            scratch={"/tmp": 64, "/run/vault": 4},
+            readiness=Readiness(
+                ("/usr/local/bin/ready", str(PORT)),
+                meaning="the bucket, locked and versioned",
+                timeout_seconds=5,
+            ),
+        )
+        return Place(
+            host=host,
+            port=PORT,
+            region=region,
+            bucket=bucket,
+            credentials=secrets,
+            peer=peer,
+            servers=self._context.platform.run(workload, self),
+        )
+
+    def _seed(self, copy: Place) -> Workload:
+        """The job that fills an empty vault from the second region's copy."""
+        peer = Peer("seed", 14, 1, (Segment.BACKUP, Segment.REMOTE))
+        configuration = {
+            "stack": self._context.stack,
+            "stanza": STANZA,
+            "vault": self.place.address(),
+            "copy": copy.address(),
+        }
+        return Workload(
+            **vars(peer),
+            image="backup",
+            command=("/usr/local/bin/backup-service", "seed"),
+            memory_mib=self._settings.memory_mib,
+            cpus=1.0,
+            files={"backup.json": json.dumps(configuration, sort_keys=True)},
+            secret_files={
+                "ca.crt": self._context.authority.certificate,
+                **self.place.secrets("vault", "writer"),
+                **copy.secrets("copy", "reader"),
+            },
+            scratch={"/tmp": 64},
+            talks_to=(*self.place.peers, *copy.peers),
+            runs_once=True,
+        )

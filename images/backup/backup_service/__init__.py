@@ -1,0 +1,1 @@
+"""Backups: taken, copied, watched, and proven to restore."""

@@ -1,0 +1,158 @@
+"""Where backups are kept, when they are made, how long they last, and what proves them."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from settings.base import Settings
+from settings.postgres import Identifier
+from settings.values import Port
+
+# One field of a cron schedule: a star, numbers, ranges, lists and steps.
+CRON_FIELD = re.compile(r"(\*|\d+(-\d+)?)(/\d+)?(,(\*|\d+(-\d+)?)(/\d+)?)*")
+CRON_LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+# What a full backup must outlive its own rotation by: the differential backups and the WAL of the
+# week after it rest on it.
+FULL_BACKUP_DAYS = 7
+# From the switch of a WAL segment to its arrival in the vault, with room to spare.
+TRANSFER_SECONDS = 10
+
+# A time (ISO 8601), a position in the WAL, or the name of a restore point.
+LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
+
+
+def must_be_cron(schedule: str) -> str:
+    """Five fields of cron, in UTC."""
+    fields = schedule.split()
+    if len(fields) != len(CRON_LIMITS):
+        raise ValueError(
+            f"{schedule!r} is no schedule: five fields (minute hour day month weekday), "
+            "e.g. '0 2 * * *' for daily at 02:00 UTC"
+        )
+    for field, (lowest, highest) in zip(fields, CRON_LIMITS, strict=True):
+        numbers = [int(number) for number in re.findall(r"(?<![/\d])\d+", field)]
+        if not CRON_FIELD.fullmatch(field) or any(
+            not lowest <= number <= highest for number in numbers
+        ):
+            raise ValueError(f"{schedule!r}: {field} is not within {lowest}-{highest}")
+    return schedule
+
+
+Schedule = Annotated[str, Field(min_length=9)]
+
+
+class ScheduleSettings(Settings):
+    """When each job begins: five fields of cron, UTC. A job that was missed runs when it can."""
+
+    full: Schedule = Field(default="0 1 * * 0", description="Full backup of PostgreSQL.")
+    differential: Schedule = Field(
+        default="0 1 * * 1-6", description="Backup of what changed since the full one."
+    )
+    logical: Schedule = Field(default="0 2 * * *", description="Dump of every database.")
+    redis: Schedule = Field(default="30 2 * * *", description="Snapshot of Redis.")
+    restore_test: Schedule = Field(
+        default="0 4 * * *", description="The newest backups are restored and compared."
+    )
+
+    _cron = field_validator("full", "differential", "logical", "redis", "restore_test")(
+        must_be_cron
+    )
+
+
+class InvariantSettings(Settings):
+    """Something that is true of the data, whatever happens; looked at after each restore test."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)] = Field(description="What it says.")
+    database: Identifier = Field(description="Where it is asked.")
+    sql: Annotated[str, Field(min_length=1)] = Field(
+        description="A query that returns one row with one value, true."
+    )
+
+
+class VaultSettings(Settings):
+    """The embedded S3 server, one for each region."""
+
+    memory_mib: int = Field(default=256, ge=128, description="Limit of one vault, MiB.")
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = Field(
+        default="local-1", description="What the first region is called."
+    )
+    copy_region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = Field(
+        default="local-2", description="What the second region is called."
+    )
+
+
+class BackupSettings(Settings):
+    """Backups and the proof that they restore."""
+
+    retention_days: int = Field(
+        default=30, ge=1, le=3650, description="How far back one can restore, days."
+    )
+    recovery_point_seconds: int = Field(
+        default=60,
+        ge=20,
+        le=3600,
+        description="With every machine lost at once and the vault alone left, at most the "
+        "commits of this time are lost, s.",
+    )
+    canary_seconds: int = Field(
+        default=5,
+        ge=1,
+        le=60,
+        description="Pause between two changes of the canary table, by which restored content "
+        "is compared, s.",
+    )
+    schedules: ScheduleSettings = Field(default=ScheduleSettings(), description="When.")
+    invariants: tuple[InvariantSettings, ...] = Field(
+        default=(), strict=False, description="What must be true of restored data."
+    )
+    vault: VaultSettings = Field(default=VaultSettings(), description="The embedded vault.")
+    second_region: bool = Field(
+        default=True, description="Keep a second copy in a region of its own."
+    )
+    side_port: Port = Field(
+        default=5440, description="Port of the instance that `restore` makes beside the cluster."
+    )
+    memory_mib: int = Field(
+        default=512, ge=256, description="Limit of each part of the backup service, MiB."
+    )
+
+    @model_validator(mode="after")
+    def canary_is_faster_than_the_promise(self) -> "BackupSettings":
+        if self.canary_seconds * 2 > self.recovery_point_seconds:
+            raise ValueError(
+                f"canary_seconds ({self.canary_seconds}) is more than half of "
+                f"recovery_point_seconds ({self.recovery_point_seconds}): what is lost could not "
+                "be told"
+            )
+        return self
+
+    @property
+    def lock_days(self) -> int:
+        """How long nobody can delete an object of the vault, days.
+
+        The oldest time one can restore to rests on a full backup made up to a week before it.
+        """
+        return self.retention_days + FULL_BACKUP_DAYS
+
+    @property
+    def archive_timeout_seconds(self) -> int:
+        """When PostgreSQL hands over a WAL segment that is not full, s."""
+        return self.recovery_point_seconds - TRANSFER_SECONDS
+
+
+class RecoverySettings(Settings):
+    """A stack that begins with what its vault holds, instead of empty.
+
+    It is read when there is no data yet, and by nobody afterwards.
+    """
+
+    source: Literal["vault", "copy"] = Field(
+        default="vault", description="The first region's vault, or the second region's copy."
+    )
+    to: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A time (ISO 8601), an LSN or the name of a restore point; "
+        "left out: all there is.",
+    )
