@@ -436,6 +436,12 @@ def test_a_property_that_is_not_given_is_the_same_as_one_that_is_empty() -> None
     assert property_hashes({"a": 1}) != property_hashes({"a": 2})
 
 
+def test_how_long_a_start_is_waited_for_is_no_difference() -> None:
+    assert property_hashes({"a": 1, "waitTimeout": 60}) == property_hashes(
+        {"a": 1, "waitTimeout": 3600}
+    )
+
+
 def test_a_hash_of_a_password_is_no_plain_hash_of_it(up: Any) -> None:
     """The label and the state of an upload do not let a short secret be looked up in a table."""
     password = values(up)["password"]["result"]
