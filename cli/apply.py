@@ -1,14 +1,17 @@
 """Applies a stack: with the Pulumi CLI where it is installed, otherwise with standalone/."""
 
 import contextlib
+import contextvars
 import json
 import os
 import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from cli import under_way
 from cli.console import Step, Steps
 from cli.errors import OperationFailed, UserError
 from cli.project import PROJECT, Project
@@ -18,6 +21,7 @@ from platforms.docker_names import (
     LABEL_STACK,
     LABEL_WORKLOAD,
     ROLE_DATA,
+    object_name,
 )
 from standalone.plan import Action
 from standalone.plan import Step as PlanStep
@@ -26,8 +30,13 @@ if TYPE_CHECKING:
     import docker
 
 # The order in which workloads stop: who depends on others first. Those not named stop first;
-# Sentinels among them, before what they watch: a failover would lead nowhere.
-STOP_LAST = ("redis", "postgres", "etcd")
+# Sentinels among them, before what they watch: a failover would lead nowhere. A primary that stops
+# still hands its last WAL to the vault.
+STOP_LAST = ("redis", "postgres", "etcd", "vault-copy", "vault")
+# Whose data outlives the databases' own, with --keep-vault.
+VAULTS = ("vault", "vault-copy")
+# What is fetched from a vault may take hours; a member that has given up is noticed before.
+RECOVERY_SECONDS = 6 * 3600
 
 
 class Applier(Protocol):
@@ -47,8 +56,11 @@ class Applier(Protocol):
         """The stack's outputs, secrets in plain text. Empty when it was never up."""
         ...
 
-    def down(self, steps: Steps, *, volumes: bool) -> None:
-        """Stops and removes containers and networks; with `volumes`, all data and secrets too."""
+    def down(self, steps: Steps, *, volumes: bool, keep_vault: bool = False) -> None:
+        """Stops and removes containers and networks; with `volumes`, all data and secrets too.
+
+        With `keep_vault` the vaults' data and the secrets stay.
+        """
         ...
 
 
@@ -57,7 +69,7 @@ def applier(project: Project, client: "docker.DockerClient") -> Applier:
     if not project.state_file.exists() and shutil.which("pulumi"):
         orphaned = data_volumes(project, client)
         if not any(LABEL_IDENTITY in (volume.attrs["Labels"] or {}) for volume in orphaned):
-            return PulumiApplier(project)
+            return PulumiApplier(project, client)
         # Made without the CLI, and without its state: refused there, and taken down there.
     return StandaloneApplier(project, client)
 
@@ -66,6 +78,25 @@ def data_volumes(project: Project, client: "docker.DockerClient") -> list[Any]:
     """Volumes that hold the stack's data."""
     mine = {"label": [f"{LABEL_STACK}={project.stack}", f"{LABEL_ROLE}={ROLE_DATA}"]}
     return list(client.volumes.list(filters=mine))
+
+
+def _deleted(volumes: list[Any], *, keep_vault: bool) -> list[Any]:
+    """Of these volumes those that `down --volumes` deletes."""
+
+    def kept(volume: Any) -> bool:
+        labels = volume.attrs["Labels"] or {}
+        return labels.get(LABEL_ROLE) == ROLE_DATA and labels.get(LABEL_WORKLOAD) in VAULTS
+
+    return [each for each in volumes if not (keep_vault and kept(each))]
+
+
+def _forget(project: Project, *, keep_vault: bool) -> None:
+    """What is no longer true once data is deleted."""
+    if keep_vault:
+        under_way.in_place(project).remove()
+        under_way.from_backup(project).remove()
+    else:
+        project.forget()
 
 
 def _orphaned(project: Project) -> str:
@@ -130,9 +161,14 @@ class StandaloneApplier:
             dry_run=dry_run,
             report=report,
             progress=progress,
+            patience_seconds=RECOVERY_SECONDS if self._project.recovery else 0,
         )
         try:
-            engine.run(self._project.root, self._project.configuration, PROJECT)
+            # A context of its own: the SDK keeps a run's outputs there, and one process may run
+            # the program twice.
+            contextvars.copy_context().run(
+                engine.run, self._project.root, self._project.configuration, PROJECT
+            )
         except ApplyError as error:
             raise OperationFailed(str(error), error.details) from None
         except (UnsupportedResource, pulumi.RunError) as error:
@@ -161,7 +197,7 @@ class StandaloneApplier:
         """See Applier.outputs."""
         return dict(self._state().outputs)
 
-    def down(self, steps: Steps, *, volumes: bool) -> None:
+    def down(self, steps: Steps, *, volumes: bool, keep_vault: bool = False) -> None:
         """See Applier.down. Needs no readable state: it goes by labels."""
         mine: dict[str, Any] = {"label": f"{LABEL_STACK}={self._project.stack}"}
         containers = self._client.containers.list(all=True, filters=mine, ignore_removed=True)
@@ -172,10 +208,12 @@ class StandaloneApplier:
         for network in self._client.networks.list(filters=mine):
             network.remove()
         if volumes:
-            with steps.step("removing data, passwords and keys"):
-                for volume in self._client.volumes.list(filters=mine):
+            what = "the databases' data" if keep_vault else "data, backups, passwords and keys"
+            with steps.step(f"removing {what}"):
+                found = self._client.volumes.list(filters=mine)
+                for volume in _deleted(found, keep_vault=keep_vault):
                     volume.remove()
-                self._project.forget()
+                _forget(self._project, keep_vault=keep_vault)
 
 
 _KINDS = ("image", "network", "volume", "password", "key", "request", "certificate", "container")
@@ -301,8 +339,9 @@ class PulumiApplier:
         "**docker:index/network:Network**",
     )
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, client: "docker.DockerClient") -> None:
         self._project = project
+        self._client = client
 
     def _environment(self) -> dict[str, str]:
         environment = {"PULUMI_SKIP_UPDATE_CHECK": "true", **os.environ}
@@ -319,11 +358,36 @@ class PulumiApplier:
             environment["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(path)
         return environment
 
-    def _command(self, *arguments: str) -> list[str]:
+    def _command(self, *arguments: str, config_file: Path | None = None) -> list[str]:
         command = ["pulumi", *arguments, "--non-interactive", "--cwd", str(self._project.root)]
-        if self._project.config_file is not None and arguments[0] in ("up", "preview", "destroy"):
-            command += ["--config-file", str(self._project.config_file)]
+        config_file = config_file or self._project.config_file
+        if config_file is not None and arguments[0] in ("up", "preview", "destroy"):
+            command += ["--config-file", str(config_file)]
         return command
+
+    @contextlib.contextmanager
+    def _recovery_file(self) -> Iterator[Path | None]:
+        """The stack file with the recovery in it, for one run; None when there is no recovery."""
+        if self._project.recovery is None:
+            yield None
+            return
+        import yaml
+
+        from standalone.state import replace_file
+
+        content = yaml.safe_load(self._project.settings_file.read_text(encoding="utf-8")) or {}
+        config = {
+            name: value
+            for name, value in (content.get("config") or {}).items()
+            if name not in ("recovery", f"{PROJECT}:recovery")
+        }
+        config[f"{PROJECT}:recovery"] = dict(self._project.recovery)
+        path = self._project.directory / f"Pulumi.{self._project.stack}.recovery.yaml"
+        replace_file(path, yaml.safe_dump({**content, "config": config}).encode())
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     def _select(self) -> None:
         done = subprocess.run(
@@ -336,10 +400,10 @@ class PulumiApplier:
         if done.returncode:
             raise OperationFailed("pulumi stack select failed", tuple(done.stderr.splitlines()))
 
-    def _stream(self, *arguments: str) -> None:
+    def _stream(self, *arguments: str, config_file: Path | None = None) -> None:
         """Runs the CLI with its own display on the terminal."""
         code = subprocess.run(
-            self._command(*arguments, "--stack", self._project.stack),
+            self._command(*arguments, "--stack", self._project.stack, config_file=config_file),
             env=self._environment(),
             stdout=2,
             check=False,
@@ -350,7 +414,10 @@ class PulumiApplier:
     def up(self, steps: Steps) -> bool:
         """See Applier.up."""
         self._select()
-        self._stream("up", "--yes", "--skip-preview")
+        # What a disaster or a restore in place took away, the CLI's own state still has.
+        refresh = ["--refresh"] if self._project.recovery is not None else []
+        with self._recovery_file() as config_file:
+            self._stream("up", "--yes", "--skip-preview", *refresh, config_file=config_file)
         return True
 
     def plan(self) -> list[PlanStep]:
@@ -377,12 +444,24 @@ class PulumiApplier:
         outputs: dict[str, Any] = json.loads(done.stdout)
         return outputs
 
-    def down(self, steps: Steps, *, volumes: bool) -> None:
+    def down(self, steps: Steps, *, volumes: bool, keep_vault: bool = False) -> None:
         """See Applier.down."""
         self._select()
-        if volumes:
+        if volumes and not keep_vault:
             self._stream("destroy", "--yes", "--skip-preview")
-            self._project.forget()
+            _forget(self._project, keep_vault=False)
             return
-        targets = [word for each in self.STOPPED for word in ("--target", each)]
+        stopped = list(self.STOPPED)
+        if volumes:
+            mine = {"label": f"{LABEL_STACK}={self._project.stack}"}
+            found = self._client.volumes.list(filters=mine)
+            # A volume's resource is called as the volume is, without the stack.
+            prefix = object_name(self._project.stack, "")
+            stopped += [
+                f"**docker:index/volume:Volume::{each.name.removeprefix(prefix)}"
+                for each in _deleted(found, keep_vault=True)
+            ]
+        targets = [word for each in stopped for word in ("--target", each)]
         self._stream("destroy", "--yes", "--skip-preview", "--target-dependents", *targets)
+        if volumes:
+            _forget(self._project, keep_vault=True)

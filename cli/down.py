@@ -3,41 +3,48 @@
 import click
 
 from cli.apply import applier
+from cli.confirm import confirm
 from cli.console import Steps
-from cli.errors import UserError
 from cli.host import docker_engine
 from cli.project import Project, current_project
 
 
-def confirm(project: Project, *, yes: bool) -> None:
-    """The stack's name, typed. Raises UserError when it is not."""
-    if yes:
-        return
-    click.echo(
-        f"This deletes all data, passwords and keys of stack {project.stack}. "
-        "Nothing brings them back.",
-        err=True,
+def warning(project: Project, *, keep_vault: bool) -> str:
+    """What is about to be deleted, and what is not."""
+    if keep_vault:
+        return (
+            f"This deletes all data of both databases of stack {project.stack}. The backups in "
+            "both vaults, the passwords and the keys are kept: up --from-backup brings back what "
+            "the vault holds, and no more."
+        )
+    return (
+        f"This deletes all data of stack {project.stack}, every backup in both vaults, and all "
+        "passwords and keys. Nothing brings them back. (--keep-vault keeps the backups.)"
     )
-    try:
-        typed = click.prompt(f"Type {project.stack} to go on", err=True, default="")
-    except click.Abort:
-        typed = ""
-    if typed != project.stack:
-        raise UserError("not confirmed: nothing was deleted")
 
 
 @click.command()
-@click.option("--volumes", is_flag=True, help="Delete data, passwords and keys as well.")
+@click.option("--volumes", is_flag=True, help="Delete data, backups, passwords and keys as well.")
+@click.option("--keep-vault", is_flag=True, help="With --volumes: keep backups, passwords, keys.")
 @click.option("--yes", is_flag=True, help="Do not ask before deleting.")
 @click.pass_context
-def down(context: click.Context, volumes: bool, yes: bool) -> None:
+def down(context: click.Context, volumes: bool, keep_vault: bool, yes: bool) -> None:
     """Stop the stack and remove its containers and networks. Data and passwords stay."""
+    if keep_vault and not volumes:
+        raise click.UsageError("--keep-vault goes with --volumes; without it all data is kept")
     project = current_project(context)
     client = docker_engine.require()
     if volumes:
-        confirm(project, yes=yes)
+        confirm(
+            project.stack,
+            warning(project, keep_vault=keep_vault),
+            "nothing was deleted",
+            yes=yes,
+        )
     steps = Steps()
     with project.lock():
-        applier(project, client).down(steps, volumes=volumes)
-    kept = "" if volumes else "; data and passwords are kept, up brings it back"
-    click.echo(f"stack {project.stack} is down{kept}")
+        applier(project, client).down(steps, volumes=volumes, keep_vault=keep_vault)
+    kept = "; data and passwords are kept, up brings it back"
+    if volumes:
+        kept = "; the vaults, passwords and keys are kept, up --from-backup brings it back"
+    click.echo(f"stack {project.stack} is down{kept if keep_vault or not volumes else ''}")

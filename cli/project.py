@@ -1,11 +1,12 @@
 """Which project, which stack, and where its state is kept."""
 
 import fcntl
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,11 +23,16 @@ STACK_NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 
 @dataclass(frozen=True)
 class Project:
-    """One stack of the project at `root`; `config_file` overrides Pulumi.<stack>.yaml."""
+    """One stack of the project at `root`; `config_file` overrides Pulumi.<stack>.yaml.
+
+    recovery: the stack begins with what its vault holds (settings.backup.RecoverySettings). It
+    stands in no file, because it is meant for one run.
+    """
 
     root: Path
     stack: str
     config_file: Path | None = None
+    recovery: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         if not STACK_NAME.fullmatch(self.stack):
@@ -38,8 +44,19 @@ class Project:
     @cached_property
     def configuration(self) -> dict[str, str]:
         """The engine's flat configuration. Raises SettingsError."""
-        path = self.config_file or stack_file(self.root, self.stack)
-        return engine_configuration(self.root, path)
+        found = engine_configuration(self.root, self.settings_file)
+        if self.recovery is not None:
+            found[f"{PROJECT}:recovery"] = json.dumps(self.recovery)
+        return found
+
+    @property
+    def settings_file(self) -> Path:
+        """The stack file. Raises SettingsError when there is none."""
+        return self.config_file or stack_file(self.root, self.stack)
+
+    def recovering(self, source: str, to: str | None) -> "Project":
+        """The same stack, for a run that begins with its backups; to None: all there is."""
+        return replace(self, recovery={"source": source, **({"to": to} if to else {})})
 
     @cached_property
     def settings(self) -> StackSettings:

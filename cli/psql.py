@@ -12,6 +12,8 @@ from cli.cluster import Cluster, open_cluster
 from cli.inside import run_in_container
 from platforms.workload import Segment
 
+POSTGRES_PORT = 5432
+
 
 def _escaped(text: str) -> str:
     """A field of a password file."""
@@ -58,19 +60,58 @@ def _with_container(cluster: Cluster, info: dict[str, str], arguments: tuple[str
     )
 
 
+def beside(cluster: Cluster, database: str | None) -> dict[str, str]:
+    """The same for the instance beside the cluster: another port and no router."""
+    settings = cluster.project.settings
+    port = {"host": str(settings.bind_address), "port": str(settings.backup.side_port)}
+    return {**cluster.conninfo(database), **port}
+
+
+def _beside_in_container(cluster: Cluster, info: dict[str, str], arguments: tuple[str, ...]) -> int:
+    """Psql of the container in which that instance runs."""
+    inside = {
+        **info,
+        # The name in its certificate, and where it listens in there.
+        "host": "side-1",
+        "hostaddr": "127.0.0.1",
+        "port": str(POSTGRES_PORT),
+        "sslrootcert": "/etc/selfmonitor/ca.crt",
+    }
+    return run_in_container(
+        cluster,
+        "side",
+        secret=password_line(inside),
+        script='PGPASSFILE=$SECRET psql "$@"',
+        arguments=("psql", _conninfo(inside), *arguments),
+        hint="sudo apt-get install postgresql-client",
+    )
+
+
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--database", help="One of the stack's databases; the first by default.")
 @click.option("--replica", is_flag=True, help="Connect to a standby, read only.")
+@click.option("--side", is_flag=True, help="Connect to what `restore` made beside the cluster.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def psql(
-    context: click.Context, database: str | None, replica: bool, arguments: tuple[str, ...]
+    context: click.Context,
+    database: str | None,
+    replica: bool,
+    side: bool,
+    arguments: tuple[str, ...],
 ) -> int:
     """Open psql as the application does: through the router, over verified TLS.
 
     ARGUMENTS go to psql, e.g. -c "SELECT 1".
     """
+    if side and replica:
+        raise click.UsageError("--side and --replica name two servers: choose one")
     cluster = open_cluster(context)
+    if side:
+        info = beside(cluster, database)
+        if shutil.which("psql"):
+            return _with_own_psql(info, arguments)
+        return _beside_in_container(cluster, info, arguments)
     info = cluster.conninfo(database, read_only=replica)
     if shutil.which("psql"):
         return _with_own_psql(info, arguments)

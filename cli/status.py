@@ -8,11 +8,19 @@ from typing import Any
 
 import click
 
+from cli.backup_state import look
 from cli.cluster import Cluster, open_cluster
 from cli.errors import OperationFailed
+from cli.figures import seconds_since, span
 from platforms.docker_names import LABEL_MEMBER, LABEL_WORKLOAD
 
 WATCH_SECONDS = 2
+# The parts of the backup service, and those of them that say something of themselves.
+BACKUP = ("vault", "vault-copy", "backup", "replication", "restore-test", "side")
+BACKUP_SPEAKERS = ("backup", "replication", "restore-test")
+# The archiver and the copy are looked at every few seconds; what is older is not known.
+STALE_SECONDS = 120
+ARCHIVER_FAILS = ("failing", "stuck")
 
 
 def endpoints(cluster: Cluster) -> dict[str, list[str]]:
@@ -48,16 +56,20 @@ def others(cluster: Cluster) -> list[dict[str, str]]:
 
 def collect(cluster: Cluster) -> dict[str, Any]:
     """What `status -o json` prints."""
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=1 + len(BACKUP_SPEAKERS)) as pool:
         asked = pool.submit(cluster.redis_status)
+        noted = [pool.submit(look, cluster, workload) for workload in BACKUP_SPEAKERS]
         postgres = cluster.postgres_status()
         redis = asked.result()
+        notes = [each.result() for each in noted]
     rest = others(cluster)
+    backup = backup_part([each for each in rest if each["workload"] in BACKUP], notes)
     return {
         "stack": cluster.stack,
         "healthy": postgres.healthy
         and redis.healthy
-        and all(each["state"] == "healthy" for each in rest),
+        and all(each["state"] == "healthy" for each in rest)
+        and (backup["archiver"] or {}).get("state") not in ARCHIVER_FAILS,
         "postgres": {
             "leader": postgres.leader,
             "members": [asdict(member) for member in postgres.members],
@@ -70,8 +82,33 @@ def collect(cluster: Cluster) -> dict[str, Any]:
         "consensus": [each for each in rest if each["workload"] == "etcd"],
         "routers": [each for each in rest if each["workload"] == "router"],
         "events": [each for each in rest if each["workload"] == "events"],
+        "backup": backup,
         "endpoints": endpoints(cluster),
     }
+
+
+def backup_part(members: list[dict[str, str]], notes: list[dict[str, Any]]) -> dict[str, Any]:
+    """How backups are, from what the parts noted of themselves.
+
+    {"members", "archiver": … | None, "copy": … | None, "last": {kind: the newest ended run}}
+    """
+    found: dict[str, Any] = {"members": members, "archiver": None, "copy": None, "last": {}}
+    for note in notes:
+        for part in ("archiver", "copy"):
+            if part in note:
+                found[part] = _fresh(note[part])
+        for kind, record in (note.get("last") or {}).items():
+            found["last"][kind] = {
+                name: record.get(name) for name in ("started", "ended", "result", "bytes", "error")
+            }
+    return found
+
+
+def _fresh(note: dict[str, Any]) -> dict[str, Any]:
+    age = seconds_since(note.get("time"))
+    if age is None or age < STALE_SECONDS:
+        return note
+    return {**note, "state": "unknown", "message": f"nobody has looked for {span(age)}"}
 
 
 def _lag(lag_bytes: int | None) -> str:
@@ -106,7 +143,9 @@ def render(status: dict[str, Any]) -> Any:
             _lag(member["lag_bytes"]),
             "yes" if member["synchronous"] else "",
         )
-    for each in (*status["consensus"], *status["routers"], *status["events"]):
+    backup = status["backup"]
+    rest = (*status["consensus"], *status["routers"], *status["events"], *backup["members"])
+    for each in rest:
         fine = each["state"] == "healthy"
         role = "consensus" if each["workload"] == "etcd" else each["workload"]
         table.add_row(
@@ -118,7 +157,36 @@ def render(status: dict[str, Any]) -> Any:
         f"read only       {'  '.join(ends['read_only'])}\n"
         f"Redis           {'  '.join(ends['redis'])}"
     )
-    return Group(head, "", table, "", _redis_table(status["redis"]), "", where)
+    parts = [head, "", table, "", _redis_table(status["redis"]), ""]
+    if backup["members"]:
+        parts += [_backup_lines(backup), ""]
+    return Group(*parts, where)
+
+
+def _backup_lines(backup: dict[str, Any]) -> Any:
+    from rich.text import Text
+
+    from cli.backup import archiver_line, copy_line
+
+    lines = [("archive         ", archiver_line(backup["archiver"]))]
+    if any(each["workload"] == "replication" for each in backup["members"]):
+        lines.append(("second copy     ", copy_line(backup["copy"])))
+    runs = {kind: _last_run(run) for kind, run in backup["last"].items()}
+    lines.append(("restore test    ", runs.pop("restore-test", "none yet")))
+    made = ", ".join(f"{kind} {run}" for kind, run in sorted(runs.items()))
+    lines.append(("last backups    ", made or "none yet"))
+    text = Text()
+    for number, (title, line) in enumerate(lines):
+        wrong = any(word in line for word in ("failing", "stuck", "failed", "interrupted"))
+        text.append("\n" if number else "").append(title).append(line, "red" if wrong else "")
+    return text
+
+
+def _last_run(run: dict[str, Any]) -> str:
+    ago = f"{span(seconds_since(run['ended']))} ago"
+    if run["result"] == "ok":
+        return ago
+    return f"{run['result']} {ago} ({run['error'] or 'no reason given'})"
 
 
 def _redis_table(redis: dict[str, Any]) -> Any:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from cli import under_way
 from cli.apply import Applier, applier
 from cli.cluster import Cluster
 from cli.console import Step, Steps
 from cli.errors import OperationFailed, UserError
+from cli.from_backup import Beginning, decide, refuse_during_restore
 from cli.host import base_image, certificates, checks, docker_engine
 from cli.project import Project, current_project
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 # From the last container's readiness to every member streaming.
 HEALTHY_SECONDS = 90
+# The same after a recovery: standbys may have a lot to fetch from the first member.
+RECOVERED_SECONDS = 3600
 
 
 def prepare(project: Project, steps: Steps) -> "docker.DockerClient":
@@ -36,15 +40,15 @@ def prepare(project: Project, steps: Steps) -> "docker.DockerClient":
     return client
 
 
-def wait_until_healthy(cluster: Cluster, steps: Steps) -> None:
+def wait_until_healthy(cluster: Cluster, steps: Steps, seconds: int = HEALTHY_SECONDS) -> None:
     """Until both databases are whole and every router lets the application in to each."""
-    deadline = time.monotonic() + HEALTHY_SECONDS
+    deadline = time.monotonic() + seconds
     with steps.step("every standby streaming, every router answering") as step:
-        _wait(cluster.postgres_status, "PostgreSQL", step, deadline)
+        _wait(cluster.postgres_status, "PostgreSQL", step, deadline, seconds)
         for endpoint in cluster.outputs()["postgres_endpoints"]["read_write"]:
             _patiently(_log_in, cluster, int(endpoint["port"]), deadline)
     with steps.step("every Redis replica in step, every Sentinel agreeing") as step:
-        _wait(cluster.redis_status, "Redis", step, deadline)
+        _wait(cluster.redis_status, "Redis", step, deadline, seconds)
         for port in cluster.redis_access().ports:
             _patiently(_ping, cluster, port, deadline)
 
@@ -56,11 +60,13 @@ class _Status(Protocol):
     def members(self) -> Sequence[Any]: ...
 
 
-def _wait(look: Callable[[], _Status], title: str, step: Step, deadline: float) -> None:
+def _wait(
+    look: Callable[[], _Status], title: str, step: Step, deadline: float, seconds: int
+) -> None:
     while not (status := look()).healthy:
         if time.monotonic() > deadline:
             raise OperationFailed(
-                f"{title} is not healthy after {HEALTHY_SECONDS} s",
+                f"{title} is not healthy after {seconds} s",
                 tuple(f"{m.name}: {m.role}, {m.state}" for m in status.members),
             )
         step.update(", ".join(f"{m.name} {m.state}" for m in status.members))
@@ -170,18 +176,50 @@ def panel(cluster: Cluster, seconds: float, changed: bool) -> None:
     Console().print(Panel("\n".join(lines), title=title, expand=False, highlight=False))
 
 
+def recover(
+    project: Project, client: "docker.DockerClient", beginning: Beginning, steps: Steps
+) -> None:
+    """Brings an empty stack up with what a vault holds. Killed half way, it goes on."""
+    begun = time.monotonic()
+    by = applier(project.recovering(beginning.source, beginning.to), client)
+    by.up(steps)
+    write_credentials(project, by)
+    wait_until_healthy(Cluster(project, client), steps, RECOVERED_SECONDS)
+    under_way.from_backup(project).remove()
+    steps.line(f"✓ recovered from {beginning} in {time.monotonic() - begun:.1f} s")
+
+
 @click.command()
+@click.option(
+    "--from-backup", is_flag=True, help="Begin a stack that lost its data with a vault's."
+)
+@click.option(
+    "--source",
+    type=click.Choice(["vault", "copy"]),
+    help="With --from-backup: the vault (by default) or the second region's copy of it.",
+)
+@click.option(
+    "--to",
+    metavar="POINT",
+    help="With --from-backup: up to a time, an LSN or a restore point; all there is by default.",
+)
 @click.pass_context
-def up(context: click.Context) -> None:
+def up(context: click.Context, from_backup: bool, source: str | None, to: str | None) -> None:
     """Bring the stack up, or bring it to what its stack file says."""
+    if not from_backup and (source is not None or to is not None):
+        raise click.UsageError("--source and --to go with --from-backup")
     begun = time.monotonic()
     project = current_project(context)
     steps = Steps()
     _ = project.settings
     with project.lock():
         client = prepare(project, steps)
+        refuse_during_restore(project)
+        beginning = decide(project, client, wanted=from_backup, source=source, to=to)
+        if beginning is not None:
+            recover(project, client, beginning, steps)
         by = applier(project, client)
-        changed = by.up(steps)
+        changed = by.up(steps) or beginning is not None
         write_credentials(project, by)
         cluster = Cluster(project, client)
         wait_until_healthy(cluster, steps)

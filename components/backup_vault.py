@@ -18,6 +18,18 @@ PORT = 7070
 IDENTITIES = ("writer", "reader", "tester")
 COPY_IDENTITIES = ("writer", "reader")
 
+LOOKING = (
+    *("s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"),
+    *("s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"),
+)
+READING = ("s3:GetObject", "s3:GetObjectVersion")
+# Deleting leaves a marker and the version below it: to delete a version is another right, and
+# nobody has it.
+WRITING = (
+    *("s3:PutObject", "s3:DeleteObject"),
+    *("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+)
+
 # A stack that begins with a backup reads all of it first.
 RECOVERY_SECONDS = 6 * 3600
 
@@ -33,6 +45,18 @@ NO_DATABASES = {
     "journal_seconds": 0,
     "invariants": [],
 }
+
+
+def policy(identity: str) -> list[dict[str, str | list[str]]]:
+    """What an identity may do, in the words of S3; Resource is relative to the bucket."""
+    written = {"writer": "/*", "tester": "/records/*"}
+    statements: list[dict[str, str | list[str]]] = [
+        {"Action": list(LOOKING), "Resource": ""},
+        {"Action": list(READING), "Resource": "/*"},
+    ]
+    if identity in written:
+        statements.append({"Action": list(WRITING), "Resource": written[identity]})
+    return statements
 
 
 @dataclass(frozen=True)

@@ -243,12 +243,17 @@ class Volumes:
 
 
 class Containers:
-    """docker:index/container:Container, servers and one-shots."""
+    """docker:index/container:Container, servers and one-shots.
+
+    patience_seconds: what a start or a one-shot may take at least. While there is patience, the
+    last line of its log tells how far it is.
+    """
 
     kind = "container"
 
-    def __init__(self, client: docker.DockerClient) -> None:
+    def __init__(self, client: docker.DockerClient, patience_seconds: int = 0) -> None:
         self._client = client
+        self._patience = patience_seconds
 
     def title(self, inputs: Inputs) -> str:
         """The name a person sees."""
@@ -302,7 +307,7 @@ class Containers:
         elif found.status != "running" and change.action is not Action.UNCHANGED:
             found.start()
         if not inputs["mustRun"]:
-            return {**inputs, "exitCode": self._wait_until_done(inputs, change)}
+            return {**inputs, "exitCode": self._wait_until_done(inputs, progress)}
         if inputs.get("wait"):
             self._wait_until_healthy(inputs, progress)
         return {**inputs, "exitCode": 0}
@@ -395,9 +400,9 @@ class Containers:
             directory, _, _ = upload["file"].rpartition("/")
             api.put_archive(created["Id"], directory, _archive(upload))
 
-    def _wait_until_done(self, inputs: Inputs, change: Change) -> int:
+    def _wait_until_done(self, inputs: Inputs, progress: Progress) -> int:
         name = inputs["name"]
-        patience = inputs.get("waitTimeout") or JOB_SECONDS
+        patience = max(inputs.get("waitTimeout") or JOB_SECONDS, self._patience)
         deadline = time.monotonic() + patience
         while True:
             found = self._find(inputs)
@@ -410,13 +415,20 @@ class Containers:
                 return code
             if time.monotonic() > deadline:
                 raise ApplyError(f"{name} is not done after {patience} s", _last_lines(found))
+            self._tell(found, "at work", progress)
             time.sleep(POLL_SECONDS)
+
+    def _tell(self, found: Any, meanwhile: str, progress: Progress) -> None:
+        """How far something that may take long is, by its own word."""
+        if self._patience:
+            progress(": ".join((meanwhile, *_last_lines(found, 1))))
 
     def _wait_until_healthy(self, inputs: Inputs, progress: Progress) -> None:
         name = inputs["name"]
         meaning = labels_of(inputs).get(LABEL_WAITS_FOR, "its health check")
         progress(f"waiting for {meaning}")
-        deadline = time.monotonic() + inputs["waitTimeout"]
+        patience = max(inputs["waitTimeout"], self._patience)
+        deadline = time.monotonic() + patience
         while True:
             found = self._find(inputs)
             if found is None:
@@ -430,12 +442,13 @@ class Containers:
                 how = (
                     f"it ended {restarts} times, last with exit status {state['ExitCode']}"
                     if restarts
-                    else f"not ready after {inputs['waitTimeout']} s"
+                    else f"not ready after {patience} s"
                 )
                 raise ApplyError(
                     f"{name} does not become healthy: waited for {meaning}; {how}",
                     _last_lines(found) + _last_probe(state),
                 )
+            self._tell(found, f"waiting for {meaning}", progress)
             time.sleep(POLL_SECONDS)
 
 
@@ -470,8 +483,8 @@ def _archive(upload: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _last_lines(container: Any) -> tuple[str, ...]:
-    text = container.logs(tail=LOG_LINES, stdout=True, stderr=True)
+def _last_lines(container: Any, number: int = LOG_LINES) -> tuple[str, ...]:
+    text = container.logs(tail=number, stdout=True, stderr=True)
     return tuple(text.decode(errors="replace").splitlines())
 
 

@@ -25,6 +25,7 @@ OUTPUTS = {
     },
     "redis_sentinels": [{"host": f"10.87.1.{n}", "port": 26379.0} for n in (96, 97, 98)],
     "redis_password": "s3cret",
+    "backup_keys": {"repository": "r3po", "logical": "l0gical"},
 }
 
 Answer = Callable[[list[str]], tuple[int, str]]
@@ -63,14 +64,35 @@ class Container:
             "Labels": self.labels,
             "Names": [f"/selfmonitor-local-{self.member}"],
             "Ports": self.ports,
+            "Image": f"sha256:{self.workload}",
+            "Config": {"StopTimeout": 60},
         }
 
-    def exec_run(self, command: list[str]) -> Any:
+    @property
+    def status(self) -> str:
+        return self.state
+
+    def unpause(self) -> None:
+        assert self.state == "paused"
+        self.state = "running"
+
+    def stop(self, timeout: int) -> None:
+        assert self.state != "paused"
+        self.asked.append(["stop", str(timeout)])
+        self.state = "exited"
+
+    def exec_run(self, command: list[str], *, demux: bool = False, stream: bool = False) -> Any:
         if self.gone:
             raise docker.errors.APIError("it is gone")
         self.asked.append(command)
         status, text = self.answer(command)
-        return SimpleNamespace(exit_code=status, output=text.encode())
+        said = text.encode()
+        if stream:
+            assert demux
+            # As a follower's shell ends.
+            pieces = iter([(said, None), (f"\nended {status}\n".encode(), None)])
+            return SimpleNamespace(exit_code=None, output=pieces)
+        return SimpleNamespace(exit_code=status, output=(said or None, None) if demux else said)
 
 
 class Engine:
@@ -101,6 +123,10 @@ def containers() -> dict[str, Container]:
         *(Container(f"postgres-{n}", "postgres", {}) for n in (1, 2, 3)),
         *(Container(f"etcd-{n}", "etcd", {}) for n in (1, 2, 3)),
         Container("events-1", "events", {NETWORK: "10.87.1.112"}),
+        *(
+            Container(f"{name}-1", name, {})
+            for name in ("vault", "vault-copy", "backup", "replication", "restore-test", "side")
+        ),
         *(
             Container(
                 f"router-{n}",

@@ -1,8 +1,10 @@
 """Which way a stack is applied, what is refused, and what a person sees meanwhile."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from cli import apply
 from cli.console import Steps
@@ -61,13 +63,56 @@ def test_data_of_the_pulumi_cli_is_not_touched_without_it(project, monkeypatch):
 
 
 def test_what_depends_on_others_stops_before_them():
-    names = ("etcd", "postgres", "router", "provision", "postgres")
+    names = ("vault", "etcd", "postgres", "router", "backup", "vault-copy", "postgres")
     containers = [SimpleNamespace(labels={LABEL_WORKLOAD: name}) for name in names]
     groups = [
         sorted(each.labels[LABEL_WORKLOAD] for each in group)
         for group in apply._stop_order(containers)
     ]
-    assert groups == [["provision", "router"], ["postgres", "postgres"], ["etcd"]]
+    assert groups == [
+        ["backup", "router"],
+        # Its last WAL goes to the vault as it stops.
+        ["postgres", "postgres"],
+        ["etcd"],
+        ["vault-copy"],
+        ["vault"],
+    ]
+
+
+class Runs:
+    """The Pulumi CLI's runs; of each, the arguments and the stack file it was given."""
+
+    def __init__(self):
+        self.all = []
+
+    def __call__(self, command, **_):
+        given = command[command.index("--config-file") + 1] if "--config-file" in command else None
+        self.all.append((command[1:], yaml.safe_load(Path(given).read_text()) if given else None))
+        return SimpleNamespace(returncode=0)
+
+
+def test_a_recovery_reaches_the_pulumi_cli_in_a_stack_file_of_one_run(project, monkeypatch):
+    runs = Runs()
+    monkeypatch.setattr(apply.subprocess, "run", runs)
+    (project.root / "Pulumi.local.yaml").write_text(
+        "encryptionsalt: v1:abc\nconfig:\n  selfmonitor:subnet: 10.9.0.0/20\n"
+    )
+    recovering = project.recovering("copy", "0/3000060")
+    apply.PulumiApplier(recovering, engine_with()).up(Steps())
+    command, given = runs.all[-1]
+    assert "--refresh" in command
+    assert given == {
+        "encryptionsalt": "v1:abc",
+        "config": {
+            "selfmonitor:subnet": "10.9.0.0/20",
+            "selfmonitor:recovery": {"source": "copy", "to": "0/3000060"},
+        },
+    }
+    assert list(project.directory.glob("*.yaml")) == []
+    apply.PulumiApplier(project, engine_with()).up(Steps())
+    command, given = runs.all[-1]
+    assert "--refresh" not in command
+    assert given is None
 
 
 @pytest.fixture

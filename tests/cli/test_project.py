@@ -76,3 +76,20 @@ def test_a_stack_that_is_forgotten_leaves_no_secret_and_keeps_its_lock(tmp_path:
             path.write_text("secret")
         project.forget()
     assert [path.name for path in project.directory.iterdir()] == ["lock"]
+
+
+def test_a_recovery_is_for_one_run_and_stands_in_no_file(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: selfmonitor\n")
+    (tmp_path / "Pulumi.shop.yaml").write_text("config:\n  selfmonitor:subnet: 10.9.0.0/20\n")
+    project = Project(tmp_path, "shop")
+    before = sorted(tmp_path.iterdir())
+    recovering = project.recovering("vault", "2026-11-23T00:00:00Z")
+    assert recovering.settings.recovery is not None
+    assert recovering.settings.recovery.source == "vault"
+    assert recovering.settings.recovery.to == "2026-11-23T00:00:00Z"
+    assert recovering.settings.subnet == project.settings.subnet
+    assert project.recovering("copy", None).configuration["selfmonitor:recovery"] == (
+        '{"source": "copy"}'
+    )
+    assert project.settings.recovery is None
+    assert sorted(tmp_path.iterdir()) == before

@@ -2,19 +2,24 @@
 
 import io
 import json
+import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from cli import backup_state
 from cli import status as module
 from cli.cluster import Cluster, MemberStatus, PostgresStatus
 from cli.errors import OperationFailed
 from cli.redis import RedisMember, RedisStatus, SentinelMember
 
 MIB = 1024 * 1024
+PARTS = ("vault", "backup", "replication", "restore", "side")
 
 
 def postgres_status() -> PostgresStatus:
@@ -84,7 +89,8 @@ def test_json_has_both_databases_those_who_watch_and_where_they_are_reached(
     assert result.return_value == 0
     found = json.loads(result.output)
     assert found.keys() == {
-        *("stack", "healthy", "postgres", "redis", "consensus", "routers", "events", "endpoints")
+        *("stack", "healthy", "postgres", "redis", "consensus", "routers", "events", "endpoints"),
+        "backup",
     }
     assert found["healthy"] is True
     assert found["redis"]["leader"] == "redis-1"
@@ -135,7 +141,7 @@ def test_a_redis_that_is_not_well_is_a_stack_that_is_not(
     assert "NOT HEALTHY" in text(stack)
 
 
-@pytest.mark.parametrize("name", ["events-1", "router-2", "etcd-1"])
+@pytest.mark.parametrize("name", ["events-1", "router-2", "etcd-1", "vault-1", "side-1"])
 def test_so_is_one_of_whose_containers_docker_says_that_it_is_not(
     stack: Cluster, looks: Callable[..., None], containers: dict[str, Any], name: str
 ) -> None:
@@ -206,6 +212,111 @@ def test_a_sentinel_is_one_row_of_the_table(
 ) -> None:
     looks(redis_status(sentinel_2=changes))
     assert row(stack, "sentinel-2") == shown
+
+
+def ago(**span: float) -> str:
+    return (datetime.now(UTC) - timedelta(**span)).isoformat()
+
+
+def archiver(**changes: Any) -> str:
+    note = {"time": ago(seconds=1), "state": "ok", "last_archived_at": ago(seconds=4.5)}
+    return f"= archiver\n{json.dumps({**note, **changes})}\n\n"
+
+
+def run(kind: str, result: str | None = "ok", **changes: Any) -> str:
+    record = {
+        "kind": kind,
+        "started": ago(hours=4),
+        "ended": ago(hours=3, seconds=5) if result else None,
+        "result": result,
+        "bytes": 7,
+        "error": None,
+        **changes,
+    }
+    return json.dumps({"record": record}) + "\n"
+
+
+def lines_of(stack: Cluster) -> list[str]:
+    return [" ".join(line.split()) for line in text(stack).splitlines()]
+
+
+def test_backups_are_told_by_what_their_parts_noted(
+    stack: Cluster, looks: Callable[..., None], containers: dict[str, Any]
+) -> None:
+    runs = run("full", "failed") + run("full") + json.dumps({"sent": "x"}) + "\n"
+    containers["backup-1"].answer = lambda command: (
+        *(0, archiver() + "= records\n" + runs + run("redis") + run("logical", None) + '{"rec'),
+    )
+    containers["replication-1"].answer = lambda command: (
+        *(0, "= copy\n" + json.dumps({"time": ago(), "state": "ok", "lag_seconds": 2.5}) + "\n\n"),
+    )
+    containers["restore-test-1"].answer = lambda command: (
+        *(0, "= records\n" + run("restore-test")),
+    )
+    found = module.collect(stack)
+    assert found["healthy"]
+    assert [each["name"] for each in found["backup"]["members"]] == [
+        *("backup-1", "replication-1", "restore-test-1", "side-1", "vault-1", "vault-copy-1"),
+    ]
+    assert found["backup"]["last"].keys() == {"full", "redis", "restore-test"}
+    shown = lines_of(stack)
+    assert "archive ok, last segment 4 s ago" in shown
+    assert "second copy ok, 2 s behind" in shown
+    assert "restore test 3 h ago" in shown
+    assert "last backups full 3 h ago, redis 3 h ago" in shown
+    # One look each.
+    assert len(containers["backup-1"].asked) == 2
+
+
+@pytest.mark.parametrize("state", ["failing", "stuck"])
+def test_an_archiver_that_fails_is_a_stack_that_is_not_well(
+    stack: Cluster, looks: Callable[..., None], containers: dict[str, Any], state: str
+) -> None:
+    said = archiver(state=state, message="the vault is away", waiting_segments=3, waiting_bytes=48)
+    containers["backup-1"].answer = lambda command: (0, said)
+    assert not module.collect(stack)["healthy"]
+    wanted = f"archive {state}, last segment 4 s ago, 3 wait (48 B): the vault is away"
+    assert wanted in lines_of(stack)
+
+
+def test_what_nobody_has_looked_at_for_long_is_not_known(
+    stack: Cluster, looks: Callable[..., None], containers: dict[str, Any]
+) -> None:
+    said = archiver(time=ago(minutes=10, seconds=5), last_archived_at=None)
+    containers["backup-1"].answer = lambda command: (0, said)
+    assert "archive unknown: nobody has looked for 10 min" in lines_of(stack)
+
+
+def test_a_restore_test_that_failed_says_why(
+    stack: Cluster, looks: Callable[..., None], containers: dict[str, Any]
+) -> None:
+    said = "= records\n" + run("restore-test", "failed", error="page 7 is damaged")
+    containers["restore-test-1"].answer = lambda command: (0, said)
+    assert "restore test failed 3 h ago (page 7 is damaged)" in lines_of(stack)
+
+
+def test_a_stack_without_backups_is_shown_without(
+    stack: Cluster, looks: Callable[..., None], containers: dict[str, Any]
+) -> None:
+    for name in [each for each in containers if each.partition("-")[0] in PARTS]:
+        del containers[name]
+    assert module.collect(stack)["healthy"]
+    assert not [line for line in lines_of(stack) if line.startswith(("archive", "second copy"))]
+
+
+def test_what_the_parts_wrote_is_found_by_a_shell_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "archiver.json").write_text(json.dumps({"state": "ok"}) + "\n")
+    (tmp_path / "records.jsonl").write_text(run("full") + run("full", "failed"))
+    script = backup_state.LOOK.replace("/var/lib/backup", str(tmp_path))
+    said = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True).stdout
+    found = backup_state.parse(said)
+    assert found["archiver"] == {"state": "ok"}
+    assert found["last"]["full"]["result"] == "failed"
+    script = backup_state.LOOK.replace("/var/lib/backup", str(tmp_path / "none"))
+    said = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True).stdout
+    assert backup_state.parse(said) == {}
 
 
 def test_a_stack_that_is_not_up_says_how_to_bring_it_up(

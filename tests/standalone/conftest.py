@@ -75,8 +75,9 @@ class FakeContainer:
         self.engine.did("remove", self.name)
         del self.engine.containers_by_name[self.name]
 
-    def logs(self, **_: Any) -> bytes:
-        return f"first line\nlast word of {self.name}\n".encode()
+    def logs(self, tail: int, **_: Any) -> bytes:
+        lines = ["first line", f"last word of {self.name}"]
+        return "".join(f"{line}\n" for line in lines[-tail:]).encode()
 
 
 class FakeDocker:
@@ -245,7 +246,9 @@ class Bench:
     def state(self) -> State:
         return State(self.state_file, "selfmonitor", "local")
 
-    def apply(self, *, dry_run: bool = False, root: Path | None = None) -> Applied:
+    def apply(
+        self, *, dry_run: bool = False, root: Path | None = None, patience: int = 0
+    ) -> Applied:
         # What an earlier program that failed left waiting is not this one's.
         SETTINGS.outputs.clear()
         self.steps = []
@@ -257,6 +260,7 @@ class Bench:
             dry_run=dry_run,
             report=self.steps.append,
             progress=lambda name, text: progress.append((name, text)),
+            patience_seconds=patience,
         )
         try:
             # A context of its own, as a process has: the SDK keeps a run's outputs there.

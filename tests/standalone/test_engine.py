@@ -255,6 +255,27 @@ def test_files_are_delivered_again_into_a_volume_that_is_new(up: Any) -> None:
     assert actions["container server"] == "replace: its volume is new"
 
 
+def test_a_stack_that_lost_everything_is_made_anew_with_the_passwords_it_had(up: Any) -> None:
+    """All but the state file: containers, networks, volumes."""
+    before = up.state()
+    up.engine.containers_by_name.clear()
+    up.engine.volumes_by_name.clear()
+    up.engine.networks_by_name.clear()
+    applied = up.apply()
+    everything = {name: each for name, each in EVERYTHING.items() if "password" not in name}
+    assert applied.actions() == everything
+    assert up.state().resources == before.resources
+    assert applied.outputs == before.outputs
+
+
+def test_a_volume_that_is_left_over_is_kept_beside_those_made_anew(up: Any) -> None:
+    kept = up.engine.volumes_by_name["data"]
+    up.engine.containers_by_name.clear()
+    del up.engine.volumes_by_name["files"]
+    up.apply()
+    assert up.engine.volumes_by_name["data"] is kept
+
+
 def test_a_volume_is_never_replaced_whatever_its_labels(up: Any) -> None:
     up.engine.volumes_by_name["data"].attrs["Labels"]["more"] = "x"
     assert up.apply().actions() == {}
@@ -426,6 +447,12 @@ def test_a_property_that_is_not_given_is_the_same_as_one_that_is_empty() -> None
     assert property_hashes({"a": 1}) != property_hashes({"a": 2})
 
 
+def test_how_long_a_start_is_waited_for_is_no_difference() -> None:
+    assert property_hashes({"a": 1, "waitTimeout": 60}) == property_hashes(
+        {"a": 1, "waitTimeout": 3600}
+    )
+
+
 def test_a_hash_of_a_password_is_no_plain_hash_of_it(up: Any) -> None:
     """The label and the state of an upload do not let a short secret be looked up in a table."""
     password = values(up)["password"]["result"]
@@ -514,6 +541,31 @@ image = docker.RemoteImage(
 later = docker.Volume("later", name="later", opts=pulumi.ResourceOptions(depends_on=[image]))
 pulumi.export("id", image.image_id)
 """
+
+
+def test_with_patience_a_start_takes_longer_and_its_log_says_how_far_it_is(
+    bench: Any, small_program: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that restores: it declares a second, and takes more."""
+    looks = iter(["starting"] * 5 + ["healthy"] * 100)
+
+    class Slowly(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            return next(looks)
+
+    bench.engine.health = Slowly()
+    clock = iter(range(0, 10_000, 3))
+    time = SimpleNamespace(
+        monotonic=lambda: float(next(clock)), sleep=lambda seconds: None, time=lambda: 0.0
+    )
+    monkeypatch.setattr(docker_objects, "time", time)
+    small_program()
+    with pytest.raises(ApplyError, match="not ready after 1 s"):
+        bench.apply()
+    bench.engine.containers_by_name.clear()
+    looks = iter(["starting"] * 5 + ["healthy"] * 100)
+    applied = bench.apply(patience=3600)
+    assert ("server", "waiting for a miracle: last word of server") in applied.progress
 
 
 def test_an_image_is_built_once_from_the_programs_folder(bench: Any) -> None:

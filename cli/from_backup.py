@@ -1,0 +1,139 @@
+"""Whether a stack begins with its backups, must, or may not."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cli import under_way
+from cli.apply import applier, data_volumes
+from cli.errors import UserError
+from cli.project import Project
+from cli.recovery_point import fixed
+from platforms.docker_names import LABEL_WORKLOAD
+
+if TYPE_CHECKING:
+    import docker
+
+WORKLOADS = {"vault": "vault", "copy": "vault-copy"}
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """source: vault or copy. to: a point, fixed; None: all there is."""
+
+    source: str
+    to: str | None
+
+    def __str__(self) -> str:
+        where = "the vault" if self.source == "vault" else "the second region's copy"
+        return f"{where}{f' as of {self.to}' if self.to else ''}"
+
+
+def refuse_during_restore(project: Project) -> None:
+    """`up` would make an empty cluster of one whose data is set aside. Raises UserError.
+
+    A restore in place that has changed nothing yet is given up.
+    """
+    note = under_way.in_place(project)
+    found = note.read()
+    if found is None:
+        return
+    if not found.get("changed"):
+        note.remove()
+        return
+    raise UserError(
+        f"stack {project.stack} is being restored in place to {found.get('point')}: "
+        f"{_command(project)} restore --into in-place --to {_quoted(str(found.get('asked')))} "
+        "goes on"
+    )
+
+
+def decide(
+    project: Project,
+    client: "docker.DockerClient",
+    *,
+    wanted: bool,
+    source: str | None,
+    to: str | None,
+) -> Beginning | None:
+    """What the stack begins with; None: it has its data, or is new. Raises UserError, with nothing
+    changed, for what would lose data or bring none.
+    """
+    there: dict[str, list[str]] = {}
+    for volume in data_volumes(project, client):
+        workload = (volume.attrs["Labels"] or {}).get(LABEL_WORKLOAD, "")
+        there.setdefault(workload, []).append(str(volume.name))
+    note = under_way.from_backup(project)
+    begun = note.read()
+    if not wanted:
+        _refuse_to_begin_afresh(project, client, there, begun)
+        return None
+    if begun is not None:
+        return _going_on(project, begun, source, to)
+    if "postgres" in there:
+        raise UserError(
+            f"stack {project.stack} has PostgreSQL data ({', '.join(sorted(there['postgres']))}): "
+            "--from-backup is for a stack that has lost it. To go back in time: "
+            f"{_command(project)} restore --to TIME --into in-place"
+        )
+    found = Beginning(source or "vault", fixed(to) if to is not None else None)
+    if WORKLOADS[found.source] not in there:
+        others = [name for name, workload in WORKLOADS.items() if workload in there]
+        raise UserError(
+            f"stack {project.stack} has no {WORKLOADS[found.source]} on this machine to begin with"
+            + (
+                f": begin with the other one, {_command(project)} up --from-backup "
+                f"--source {others[0]}"
+                if others
+                else ", nor any other: there is nothing to recover from"
+            )
+        )
+    note.write({"source": found.source, "asked": to, "to": found.to})
+    return found
+
+
+def _going_on(
+    project: Project, begun: dict[str, str | None], source: str | None, to: str | None
+) -> Beginning:
+    found = Beginning(str(begun.get("source")), begun.get("to"))
+    if source not in (None, found.source) or to not in (None, begun.get("asked")):
+        raise UserError(
+            f"stack {project.stack} is being recovered from {found}: {_command(project)} up "
+            "--from-backup goes on. To begin with something else, first: "
+            f"{_command(project)} down --volumes --keep-vault"
+        )
+    return found
+
+
+def _refuse_to_begin_afresh(
+    project: Project,
+    client: "docker.DockerClient",
+    there: dict[str, list[str]],
+    begun: dict[str, str | None] | None,
+) -> None:
+    if begun is not None:
+        raise UserError(
+            f"stack {project.stack} is being recovered: {_command(project)} up --from-backup goes "
+            f"on; {_command(project)} down --volumes --keep-vault gives it up"
+        )
+    vaults = [name for name, workload in WORKLOADS.items() if workload in there]
+    if "postgres" in there or not vaults:
+        return
+    # A first `up` that was killed half way has made a vault, and nothing is in it yet.
+    if not applier(project, client).outputs():
+        return
+    source = "" if "vault" in vaults else f" --source {vaults[0]}"
+    raise UserError(
+        f"stack {project.stack} has no PostgreSQL data, and its backups are there: "
+        f"{_command(project)} up --from-backup{source} brings back what they hold; "
+        f"{_command(project)} down --volumes deletes them too, to begin afresh"
+    )
+
+
+def _command(project: Project) -> str:
+    return "./selfmonitor" + ("" if project.stack == "local" else f" -s {project.stack}")
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)

@@ -1,0 +1,127 @@
+"""The point in time a person names: fixed once, and looked for in the recoverable window."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cli import backup_inside
+from cli.cluster import Cluster
+from cli.errors import OperationFailed, UserError
+from cli.figures import moment, shown
+
+AGO = re.compile(
+    r"(?:time:)?\s*(\d{1,6})\s*(s|sec|m|min|h|d|w|second|minute|hour|day|week)s?\s+ago", re.I
+)
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+# A point younger than this may simply not have reached the vault yet.
+RECENT_SECONDS = 300
+# The window ends with the last commit of the canary that is known to the vault: the next commit
+# is a few seconds away, and what is known is written there every half minute.
+ARRIVAL_SECONDS = 75
+POLL_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Point:
+    """kind: time, lsn, name or latest, as the backup service understood it. value: the point."""
+
+    kind: str
+    value: str
+
+    def __str__(self) -> str:
+        if self.kind == "time":
+            return f"{shown(self.value)} UTC"
+        return {"lsn": f"LSN {self.value}", "name": f"restore point {self.value}"}.get(
+            self.kind, "the end of the archived WAL"
+        )
+
+    @property
+    def setting(self) -> str | None:
+        """As the stack setting recovery.to says it."""
+        return self.value or None
+
+
+def fixed(text: str, now: datetime | None = None) -> str:
+    """“10 minutes ago” as the time it is now, so that it stays the same however long all takes.
+
+    Anything else is left as it is; what it means is the backup service's to say. Raises UserError
+    for nothing.
+    """
+    text = text.strip()
+    if not text:
+        raise UserError(
+            'say to which point, e.g. --to "10 minutes ago" or --to 2026-11-23T14:05:00Z: '
+            "./selfmonitor backup info shows from when to when it can lie"
+        )
+    found = AGO.fullmatch(text)
+    if found is None:
+        return text
+    ago = timedelta(seconds=int(found[1]) * SECONDS[found[2][0].lower()])
+    then = (now or datetime.now(UTC)).astimezone(UTC) - ago
+    return then.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _age(text: str) -> float | None:
+    """Seconds, of a time; None of a position or a name."""
+    try:
+        return (datetime.now(UTC) - moment(text)).total_seconds()
+    except ValueError:
+        return None
+
+
+def _may_be_recent(text: str) -> bool:
+    """Whether it could lie in WAL that is not in the vault yet."""
+    age = _age(text)
+    return age is None or 0 <= age < RECENT_SECONDS
+
+
+def _is_time(text: str) -> bool:
+    return _age(text) is not None
+
+
+def switch_wal(cluster: Cluster) -> bool:
+    """Has the primary hand over the WAL it has; whether that worked. It need not."""
+    try:
+        container = backup_inside.find(cluster, "backup")
+        return backup_inside.ask(container, "switch-wal").status == 0
+    except OperationFailed:
+        return False
+
+
+def reachable(
+    cluster: Cluster, text: str, tell: Callable[[str], None] = lambda said: None
+) -> Point:
+    """The point, when it is in the window; one of a moment ago is waited for.
+
+    text: from `fixed`. tell: what is waited for. Raises UserError, which says the window, when it
+    is not.
+    """
+    container = backup_inside.find(cluster, "restore-test", "side")
+    outcome = _check(container, text)
+    if outcome.status == backup_inside.WRONG_INPUT and _may_be_recent(text):
+        # A position or a name that is nowhere is not waited for, only looked for once more.
+        tell("the point is not in the vault yet: waiting for its WAL")
+        begun = time.monotonic()
+        deadline = begun + (ARRIVAL_SECONDS if _is_time(text) else 0)
+        next_commit = begun + cluster.project.settings.backup.canary_seconds
+        switch_wal(cluster)
+        again = False
+        while (outcome := _check(container, text)).status == backup_inside.WRONG_INPUT:
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(POLL_SECONDS)
+            if not again and time.monotonic() > next_commit:
+                again = switch_wal(cluster)
+    for answer in reversed(outcome.require_success().answers):
+        if "kind" in answer:
+            return Point(str(answer["kind"]), str(answer.get("value") or ""))
+    raise OperationFailed(
+        f"{outcome.member} does not say what {text} means: ./selfmonitor logs {outcome.member}"
+    )
+
+
+def _check(container: Any, text: str) -> backup_inside.Outcome:
+    return backup_inside.ask(container, "check-target", "--to", text)

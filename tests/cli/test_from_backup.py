@@ -1,0 +1,218 @@
+"""When a stack begins with its backups, when it must, and when it may not."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cli import from_backup as module
+from cli import under_way
+from cli import up as up_module
+from cli.errors import UserError
+from cli.from_backup import Beginning
+from cli.project import Project
+
+
+@pytest.fixture
+def project(tmp_path: Any) -> Project:
+    found = Project(tmp_path, "local")
+    found.directory.mkdir(parents=True)
+    found.__dict__["configuration"] = {}
+    return found
+
+
+def engine(*workloads: str) -> Any:
+    """A Docker client that has the data volumes of these workloads."""
+    volumes = [
+        SimpleNamespace(
+            name=f"selfmonitor-local-{workload}-1-data",
+            attrs={"Labels": {"io.selfmonitor.workload": workload}},
+        )
+        for workload in workloads
+    ]
+    return SimpleNamespace(volumes=SimpleNamespace(list=lambda filters: volumes))
+
+
+@pytest.fixture
+def decide(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Beginning | None]:
+    """With these volumes there; the stack was up before unless told otherwise."""
+
+    def go(*workloads: str, wanted: bool = False, up_before: bool = True, **how: Any) -> Any:
+        outputs = {"ca_certificate": "x"} if up_before else {}
+        by = SimpleNamespace(outputs=lambda: outputs)
+        monkeypatch.setattr(module, "applier", lambda project, client: by)
+        given = {"source": None, "to": None, **how}
+        return module.decide(project, engine(*workloads), wanted=wanted, **given)
+
+    return go
+
+
+ALL = ("postgres", "redis", "etcd", "vault", "vault-copy", "backup")
+DATABASES = ("postgres", "redis", "etcd")
+
+
+def test_a_stack_with_its_data_is_brought_up_as_ever(decide: Callable[..., Any]) -> None:
+    assert decide(*ALL) is None
+
+
+def test_a_new_stack_begins_empty(decide: Callable[..., Any]) -> None:
+    assert decide(up_before=False) is None
+
+
+def test_a_first_run_that_was_killed_after_its_vault_was_made_goes_on(
+    decide: Callable[..., Any],
+) -> None:
+    assert decide("vault", up_before=False) is None
+
+
+@pytest.mark.parametrize("others", [(), ("redis", "etcd", "backup")])
+def test_one_that_lost_its_databases_does_not_begin_empty_beside_its_backups(
+    decide: Callable[..., Any], others: tuple[str, ...]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        decide("vault", "vault-copy", *others)
+    said = str(caught.value)
+    assert "./selfmonitor up --from-backup brings back what they hold" in said
+    assert "./selfmonitor down --volumes deletes them too" in said
+
+
+def test_with_the_copy_alone_it_is_told_to_begin_with_that(decide: Callable[..., Any]) -> None:
+    with pytest.raises(UserError, match=r"up --from-backup --source copy brings back"):
+        decide("vault-copy")
+
+
+def test_it_begins_with_the_vault_and_all_there_is(
+    decide: Callable[..., Any], project: Project
+) -> None:
+    assert decide("vault", wanted=True) == Beginning("vault", None)
+    assert under_way.from_backup(project).read() == {"source": "vault", "asked": None, "to": None}
+
+
+def test_it_begins_with_the_copy_and_up_to_a_point(decide: Callable[..., Any]) -> None:
+    found = decide("vault-copy", wanted=True, source="copy", to="2026-11-23T00:00:00Z")
+    assert found == Beginning("copy", "2026-11-23T00:00:00Z")
+    assert str(found) == "the second region's copy as of 2026-11-23T00:00:00Z"
+
+
+def test_a_stack_that_has_data_is_not_overwritten(
+    decide: Callable[..., Any], project: Project
+) -> None:
+    with pytest.raises(UserError) as caught:
+        decide(*ALL, wanted=True)
+    said = str(caught.value)
+    assert "has PostgreSQL data (selfmonitor-local-postgres-1-data)" in said
+    assert "restore --to TIME --into in-place" in said
+    assert under_way.from_backup(project).read() is None
+
+
+@pytest.mark.parametrize(
+    ("there", "source", "said"),
+    [
+        ((), "vault", "nor any other: there is nothing to recover from"),
+        (("vault-copy",), None, "up --from-backup --source copy"),
+        (("vault",), "copy", "up --from-backup --source vault"),
+    ],
+)
+def test_without_that_vault_there_is_nothing_to_begin_with(
+    decide: Callable[..., Any], there: tuple[str, ...], source: str | None, said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        decide(*there, wanted=True, source=source)
+
+
+def test_killed_half_way_the_same_command_goes_on_with_the_same_point(
+    decide: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "fixed", lambda text: "2026-11-23T00:00:00Z")
+    begun = decide("vault", wanted=True, to="1 hour ago")
+    monkeypatch.setattr(module, "fixed", lambda text: "2026-11-23T01:00:00Z")
+    assert decide(*ALL, wanted=True, to="1 hour ago") == begun
+    assert decide(*ALL, wanted=True) == begun
+
+
+@pytest.mark.parametrize("other", [{"to": "2026-11-22T00:00:00Z"}, {"source": "copy"}])
+def test_half_way_it_cannot_become_another(
+    decide: Callable[..., Any], other: dict[str, str]
+) -> None:
+    decide("vault", "vault-copy", wanted=True)
+    with pytest.raises(UserError, match="down --volumes --keep-vault"):
+        decide(*ALL, wanted=True, **other)
+
+
+def test_half_way_up_alone_does_not_begin_empty(decide: Callable[..., Any]) -> None:
+    decide("vault", wanted=True)
+    with pytest.raises(UserError, match=r"up --from-backup goes on"):
+        decide(*ALL)
+
+
+# Up.
+
+
+@pytest.fixture
+def run(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Runs `up`; what it did, in order."""
+    done: list[str] = []
+
+    def by(of: Project, client: Any) -> Any:
+        def up(steps: Any) -> bool:
+            done.append(f"apply {of.recovery}")
+            return False
+
+        return SimpleNamespace(up=up, outputs=dict)
+
+    def healthy(cluster: Any, steps: Any, seconds: int = 90) -> None:
+        done.append(f"healthy within {seconds}")
+
+    monkeypatch.setattr(up_module, "prepare", lambda project, steps: engine("vault"))
+    monkeypatch.setattr(up_module, "applier", by)
+    monkeypatch.setattr(module, "applier", by)
+    monkeypatch.setattr(up_module, "write_credentials", lambda project, by: None)
+    monkeypatch.setattr(up_module, "wait_until_healthy", healthy)
+    monkeypatch.setattr(
+        up_module, "panel", lambda cluster, seconds, changed: done.append(f"changed {changed}")
+    )
+
+    def go(*arguments: str) -> list[str]:
+        CliRunner().invoke(
+            up_module.up,
+            list(arguments),
+            obj=project,
+            standalone_mode=False,
+            catch_exceptions=False,
+        )
+        return done
+
+    return go
+
+
+def test_the_recovery_is_for_one_run_and_what_follows_is_as_ever(
+    run: Callable[..., list[str]], project: Project
+) -> None:
+    assert run("--from-backup", "--to", "0/3000060") == [
+        "apply {'source': 'vault', 'to': '0/3000060'}",
+        "healthy within 3600",
+        "apply None",
+        "healthy within 90",
+        "changed True",
+    ]
+    assert under_way.from_backup(project).read() is None
+
+
+def test_without_a_wish_nothing_is_recovered(run: Callable[..., list[str]]) -> None:
+    assert run() == ["apply None", "healthy within 90", "changed False"]
+
+
+@pytest.mark.parametrize("option", [("--to", "x"), ("--source", "copy")])
+def test_a_point_without_a_recovery_is_refused(
+    run: Callable[..., list[str]], option: tuple[str, str]
+) -> None:
+    with pytest.raises(Exception, match="go with --from-backup"):
+        run(*option)
+
+
+def test_a_note_that_cannot_be_read_is_not_passed_over(project: Project) -> None:
+    (project.directory / "in-place.json").write_text("{")
+    with pytest.raises(UserError, match=r"in-place\.json cannot be read"):
+        module.refuse_during_restore(project)
