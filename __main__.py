@@ -9,6 +9,7 @@ from components.backup_vault import BackupVault, BackupVaultArgs
 from components.certificate_authority import CertificateAuthority, CertificateAuthorityArgs
 from components.context import Context
 from components.events import Events, EventsArgs
+from components.outputs import export
 from components.postgres_ha import PostgresHA, PostgresHAArgs
 from components.redis_sentinel import RedisSentinel, RedisSentinelArgs
 from components.routers import Routers, RoutersArgs
@@ -35,11 +36,8 @@ def main() -> None:
     context = Context(
         stack, ROOT, settings.bind_address, platform, authority, settings.certificates
     )
-    backup, recovery = settings.backup, settings.recovery
-    vault = BackupVault("vault", BackupVaultArgs(backup, recovery, context))
-    postgres = PostgresHA(
-        "postgres", PostgresHAArgs(settings.postgres, backup, recovery, vault, context)
-    )
+    vault = BackupVault("vault", BackupVaultArgs(settings.backup, settings.recovery, context))
+    postgres = PostgresHA("postgres", PostgresHAArgs(settings.postgres, vault, context))
     redis = RedisSentinel(
         "redis", RedisSentinelArgs(settings.redis, settings.redis_max_clients, context)
     )
@@ -49,21 +47,9 @@ def main() -> None:
     )
     Events("events", EventsArgs(postgres, redis, context))
     BackupService(
-        "backup",
-        BackupServiceArgs(
-            backup, recovery, settings.postgres, vault, postgres, redis, routers, context
-        ),
+        "backup", BackupServiceArgs(settings.postgres, vault, postgres, redis, routers, context)
     )
-
-    pulumi.export("postgres_endpoints", routers.postgres_endpoints)
-    pulumi.export("postgres_passwords", postgres.passwords)
-    pulumi.export("redis_endpoints", routers.redis_endpoints)
-    pulumi.export("redis_sentinels", redis.sentinel_endpoints)
-    pulumi.export("redis_password", pulumi.Output.secret(redis.passwords["application"]))
-    pulumi.export("application_certificate", redis.client_certificate.certificate)
-    pulumi.export("application_key", pulumi.Output.secret(redis.client_certificate.key))
-    pulumi.export("backup_keys", pulumi.Output.secret(pulumi.Output.all(**vault.keys)))
-    pulumi.export("ca_certificate", postgres.ca_certificate)
+    export(routers, postgres, redis, vault)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from components.backup_vault import STANZA, BackupVault, Place
+from components.backup_vault import RECOVERY_SECONDS, STANZA, BackupVault, Place
 from components.context import Context
 from components.postgres_configuration import (
     BACKUP_SERVER_PORT,
@@ -17,7 +17,6 @@ from components.postgres_ha import BACKUP_CLIENT, PostgresHA
 from components.redis_sentinel import REDIS_PORT, RedisSentinel
 from components.routers import Routers
 from platforms.workload import Data, Peer, Port, Readiness, Segment, Workload
-from settings.backup import BackupSettings, RecoverySettings
 from settings.postgres import PostgresSettings
 
 IMAGE = "backup"
@@ -29,11 +28,9 @@ SIDE_CPUS = 2.0
 
 @dataclass(frozen=True)
 class BackupServiceArgs:
-    """recovery: what the stack begins with, if not empty."""
+    """What it backs up, and where. settings: of the databases it dumps."""
 
-    settings: BackupSettings
-    recovery: RecoverySettings | None
-    databases: PostgresSettings
+    settings: PostgresSettings
     vault: BackupVault
     postgres: PostgresHA
     redis: RedisSentinel
@@ -60,15 +57,17 @@ class BackupService(pulumi.ComponentResource):
         databases = (*args.postgres.servers, *args.redis.servers)
         backup = run(self._backup(), self, after=databases)
         if self._vault.copy:
-            run(self._replication(self._vault.copy), self, after=backup)
+            copy = self._vault.copy
+            run(self._replication(copy), self, after=(*backup, *copy.servers))
         run(self._restore_test(), self, after=self._vault.place.servers)
         run(self._side(), self, after=self._vault.place.servers)
-        if args.recovery:
-            run(self._load_redis(), self, after=args.redis.servers)
+        if self._vault.recovery:
+            before = (*args.redis.servers, *self._vault.place.servers)
+            run(self._load_redis(), self, after=before)
         self.register_outputs({})
 
     def _configuration(self, *, copy: Place | None = None) -> str:
-        settings = self._args.settings
+        settings = self._vault.settings
         schedules = settings.schedules.model_dump()
         schedules["restore-test"] = schedules.pop("restore_test")
         text: dict[str, Any] = {
@@ -81,7 +80,7 @@ class BackupService(pulumi.ComponentResource):
                 "port": POSTGRES_PORT,
                 "databases": [
                     {"name": each.name, "owner": each.owner}
-                    for each in self._args.databases.databases
+                    for each in self._args.settings.databases
                 ],
             },
             "redis": {"members": self._args.redis.addresses(), "port": REDIS_PORT},
@@ -109,7 +108,7 @@ class BackupService(pulumi.ComponentResource):
             **{
                 **vars(peer),
                 "image": IMAGE,
-                "memory_mib": self._args.settings.memory_mib,
+                "memory_mib": self._vault.settings.memory_mib,
                 "cpus": SIDE_CPUS,
                 "command": (
                     "/usr/local/bin/supervise",
@@ -125,12 +124,11 @@ class BackupService(pulumi.ComponentResource):
             }
         )
 
-    def _reading(self, **more: object) -> dict[str, pulumi.Input[str]]:
-        """What reads the vault, and keeps evidence there."""
+    def _reading(self) -> dict[str, pulumi.Input[str]]:
+        """What reads the repository, and keeps evidence beside it."""
         return {
             **self._vault.place.secrets("vault", "tester"),
-            **self._vault.pgbackrest("tester", f"{DATA}/spool", **more),
-            "logical.key": self._vault.keys["logical"],
+            **self._vault.pgbackrest("tester", f"{DATA}/spool"),
         }
 
     def _backup(self) -> Workload:
@@ -177,9 +175,13 @@ class BackupService(pulumi.ComponentResource):
         return self._workload(
             peer,
             "its schedule",
-            memory_mib=2 * self._args.settings.memory_mib,
+            memory_mib=2 * self._vault.settings.memory_mib,
             files={"backup.json": self._configuration()},
-            secret_files={**self._certificate(peer), **self._reading()},
+            secret_files={
+                **self._certificate(peer),
+                **self._reading(),
+                "logical.key": self._vault.keys["logical"],
+            },
             talks_to=self._vault.place.peers,
         )
 
@@ -188,10 +190,10 @@ class BackupService(pulumi.ComponentResource):
         return self._workload(
             peer,
             "a restore to be asked for",
-            memory_mib=2 * self._args.settings.memory_mib,
+            memory_mib=2 * self._vault.settings.memory_mib,
             files={"backup.json": self._configuration()},
             secret_files={**self._certificate(peer), **self._reading()},
-            ports=(Port("postgres", POSTGRES_PORT, (self._args.settings.side_port,)),),
+            ports=(Port("postgres", POSTGRES_PORT, (self._vault.settings.side_port,)),),
             talks_to=(*self._vault.place.peers, self._args.routers.workload),
         )
 
@@ -203,8 +205,9 @@ class BackupService(pulumi.ComponentResource):
             command=("/usr/local/bin/backup-service", "load-redis"),
             readiness=None,
             runs_once=True,
+            patience_seconds=RECOVERY_SECONDS,
             data=None,
-            scratch={"/tmp": 64, DATA: self._args.settings.memory_mib // 2},
+            scratch={"/tmp": 64, DATA: self._vault.settings.memory_mib // 2},
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer),

@@ -18,8 +18,45 @@ PORT = 7070
 IDENTITIES = ("writer", "reader", "tester")
 COPY_IDENTITIES = ("writer", "reader")
 
+LOOKING = (
+    *("s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"),
+    *("s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"),
+)
+READING = ("s3:GetObject", "s3:GetObjectVersion")
+# Deleting leaves a marker and the version below it: to delete a version is another right, and
+# nobody has it.
+WRITING = (
+    *("s3:PutObject", "s3:DeleteObject"),
+    *("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+)
+
+# A stack that begins with a backup reads all of it first.
+RECOVERY_SECONDS = 6 * 3600
+
 # What a full backup of pgBackRest and a client of S3 call the stack's history of backups.
 STANZA = "main"
+
+# What the backup service's program is told where it runs before there is a database.
+NO_DATABASES = {
+    "postgres": {"members": [], "port": 0, "databases": []},
+    "redis": {"members": {}, "port": 0},
+    "schedules": {},
+    "canary_seconds": 0,
+    "journal_seconds": 0,
+    "invariants": [],
+}
+
+
+def policy(identity: str) -> list[dict[str, str | list[str]]]:
+    """What an identity may do, in the words of S3; Resource is relative to the bucket."""
+    written = {"writer": "/*", "tester": "/records/*"}
+    statements: list[dict[str, str | list[str]]] = [
+        {"Action": list(LOOKING), "Resource": ""},
+        {"Action": list(READING), "Resource": "/*"},
+    ]
+    if identity in written:
+        statements.append({"Action": list(WRITING), "Resource": written[identity]})
+    return statements
 
 
 @dataclass(frozen=True)
@@ -74,9 +111,12 @@ class BackupVault(pulumi.ComponentResource):
     """Outputs: keys (secret), by which what it holds is read.
 
     `place` and `copy` are for those that write and read; `copy` is None without a second region.
-    The keys are made here and go to those that need them; no vault is ever given one.
+    The keys are made here and go to those that need them; no vault is ever given one. `recovery`
+    is what the stack begins with, if not empty.
     """
 
+    settings: BackupSettings
+    recovery: RecoverySettings | None
     place: Place
     copy: Place | None
     keys: dict[str, pulumi.Output[str]]
@@ -86,9 +126,10 @@ class BackupVault(pulumi.ComponentResource):
     ) -> None:
         super().__init__("selfmonitor:data:BackupVault", name, None, opts)
         self._context = args.context
-        self._settings = args.settings
+        self.settings = args.settings
+        self.recovery = args.recovery
         self.keys = passwords.generate(f"{name}-key", ("repository", "logical"), self)
-        vault = self._settings.vault
+        vault = self.settings.vault
         self.place = self._embedded(
             name,
             Peer("vault", 8, 1, (Segment.BACKUP, Segment.RESTORE)),
@@ -97,7 +138,7 @@ class BackupVault(pulumi.ComponentResource):
             IDENTITIES,
         )
         self.copy = None
-        if self._settings.second_region:
+        if self.settings.second_region:
             self.copy = self._embedded(
                 f"{name}-copy",
                 Peer("vault-copy", 9, 1, (Segment.REMOTE,)),
@@ -105,7 +146,7 @@ class BackupVault(pulumi.ComponentResource):
                 f"selfmonitor-{self._context.stack}-copy",
                 COPY_IDENTITIES,
             )
-        if self.copy and args.recovery and args.recovery.source == "copy":
+        if self.copy and self.recovery and self.recovery.source == "copy":
             seeded = self._context.platform.run(
                 self._seed(self.copy), self, after=(*self.place.servers, *self.copy.servers)
             )
@@ -129,7 +170,7 @@ class BackupVault(pulumi.ComponentResource):
                 port=place.port,
                 region=place.region,
                 access_key=identity,
-                retention_days=self._settings.retention_days,
+                retention_days=self.settings.retention_days,
                 stanza=STANZA,
                 spool=spool,
                 **{"serves": False, "members": (), **more},
@@ -154,12 +195,12 @@ class BackupVault(pulumi.ComponentResource):
             "bucket": bucket,
             "region": region,
             "port": PORT,
-            "lock_days": self._settings.lock_days,
+            "lock_days": self.settings.lock_days,
         }
         workload = Workload(
             **vars(peer),
             image="vault",
-            memory_mib=self._settings.vault.memory_mib,
+            memory_mib=self.settings.vault.memory_mib,
             cpus=1.0,
             files={"vault.json": json.dumps(configuration, sort_keys=True)},
             secret_files={
@@ -195,12 +236,14 @@ class BackupVault(pulumi.ComponentResource):
             "stanza": STANZA,
             "vault": self.place.address(),
             "copy": copy.address(),
+            "retention_days": self.settings.retention_days,
+            **NO_DATABASES,
         }
         return Workload(
             **vars(peer),
             image="backup",
             command=("/usr/local/bin/backup-service", "seed"),
-            memory_mib=self._settings.memory_mib,
+            memory_mib=self.settings.memory_mib,
             cpus=1.0,
             files={"backup.json": json.dumps(configuration, sort_keys=True)},
             secret_files={
@@ -211,4 +254,5 @@ class BackupVault(pulumi.ComponentResource):
             scratch={"/tmp": 64},
             talks_to=(*self.place.peers, *copy.peers),
             runs_once=True,
+            patience_seconds=RECOVERY_SECONDS,
         )

@@ -55,6 +55,8 @@ def dynamic_configuration(settings: PostgresSettings) -> dict[str, Any]:
                 "wal_level": "replica",
                 "wal_log_hints": "on",
                 "hot_standby": "on",
+                # By which restored content is compared with what had been committed at a time.
+                "track_commit_timestamp": "on",
             },
         },
     }
@@ -77,7 +79,5 @@ def server_parameters(settings: PostgresSettings, archive_timeout_seconds: int) 
         # pgBackRest insists on its own name in the command.
         "archive_command": "/usr/local/bin/pgbackrest-archive %p %f",
         "archive_timeout": f"{archive_timeout_seconds}s",
-        # By which restored content is compared with what had been committed at a time.
-        "track_commit_timestamp": "on",
         **settings.parameters,
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import passwords
-from components.backup_vault import BackupVault
+from components.backup_vault import RECOVERY_SECONDS, BackupVault
 from components.certificate_authority import CertificateAuthority, CertificateAuthorityArgs
 from components.context import Context
 from components.postgres_configuration import (
@@ -27,7 +27,6 @@ from platforms.workload import (
     Segment,
     Workload,
 )
-from settings.backup import BackupSettings, RecoverySettings
 from settings.postgres import PostgresSettings
 
 ETCD_CLIENT_PORT = 2379
@@ -37,8 +36,6 @@ ETCD_PEER_NAME = "consensus-peer"
 
 ETCD_MEMORY_MIB = 256
 JOB_MEMORY_MIB = 128
-# A cluster that begins with a backup reads all of it first.
-RECOVERY_SECONDS = 6 * 3600
 
 PROVISIONER = Peer("provision", 4, 1, (Segment.DATA,))
 
@@ -50,14 +47,9 @@ BACKUP_CLIENT = "backup"
 
 @dataclass(frozen=True)
 class PostgresHAArgs:
-    """Its own settings, where its WAL goes, and what all components share.
-
-    recovery: what a cluster without data begins with.
-    """
+    """Its own settings, where its WAL goes, and what all components share."""
 
     settings: PostgresSettings
-    backup: BackupSettings
-    recovery: RecoverySettings | None
     vault: BackupVault
     context: Context
 
@@ -195,7 +187,9 @@ class PostgresHA(pulumi.ComponentResource):
             provisioner=PROVISIONER.members[0],
             consensus_hosts=[f"{name}:{ETCD_CLIENT_PORT}" for name in etcd.members],
             data_directory=DATA_DIRECTORY,
-            parameters=server_parameters(settings, self._args.backup.archive_timeout_seconds),
+            parameters=server_parameters(
+                settings, self._args.vault.settings.archive_timeout_seconds
+            ),
         )
         bootstrap = render(
             self._context.root,
@@ -249,15 +243,15 @@ class PostgresHA(pulumi.ComponentResource):
                 ("/usr/local/bin/ready", str(REST_PORT)),
                 meaning="PostgreSQL to accept connections and stream",
                 timeout_seconds=5,
-                within_seconds=RECOVERY_SECONDS if self._args.recovery else 120,
             ),
+            patience_seconds=RECOVERY_SECONDS if self._args.vault.recovery else None,
             one_at_a_time=True,
             stop_grace_seconds=60,
         )
 
     def _recovery(self) -> str:
         """What a member without data, in a cluster without data, begins with."""
-        recovery = self._args.recovery
+        recovery = self._args.vault.recovery
         if recovery is None:
             return json.dumps({"from": "nothing", "to": None})
         return json.dumps({"from": "vault", "to": recovery.to})

@@ -16,6 +16,8 @@ from platforms.workload import FILES_DIRECTORY, USER_ID, Peer, Segment, Workload
 STAGING = "/staging"
 # Container logs are kept on disk by Docker: bounded, or one loop of errors fills the disk.
 FILES_MEMORY_MIB = 64
+# What creating a container may take besides the waiting.
+CREATE_SECONDS = 60
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 
 
@@ -236,7 +238,8 @@ class DockerPlatform:
             ],
             healthcheck=_healthcheck(workload),
             wait=workload.readiness is not None,
-            wait_timeout=workload.readiness.within_seconds if workload.readiness else None,
+            wait_timeout=workload.patience_seconds
+            or (workload.readiness.within_seconds if workload.readiness else None),
             labels=_label_args(labels),
             # No swap beyond the limit, and said so: left out, the Engine's own choice comes back
             # as a difference at every preview.
@@ -252,7 +255,10 @@ class DockerPlatform:
             log_driver="json-file",
             log_opts=LOG_OPTIONS,
             opts=pulumi.ResourceOptions(
-                parent=parent, depends_on=after, delete_before_replace=True
+                parent=parent,
+                depends_on=after,
+                delete_before_replace=True,
+                custom_timeouts=_timeouts(workload),
             ),
         )
         if workload.runs_once:
@@ -299,6 +305,13 @@ def _fingerprint(workload: Workload) -> str:
     """
     known = {name: text for name, text in workload.files.items() if isinstance(text, str)}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _timeouts(workload: Workload) -> pulumi.CustomTimeouts | None:
+    """The provider gives up whatever takes longer than 20 min, unless it is told otherwise."""
+    if workload.patience_seconds is None:
+        return None
+    return pulumi.CustomTimeouts(create=names.duration(workload.patience_seconds + CREATE_SECONDS))
 
 
 def _healthcheck(workload: Workload) -> docker.ContainerHealthcheckArgs | None:

@@ -107,6 +107,8 @@ class Workload(Peer):
     scratch: path → MiB of memory-backed space; all else is read-only.
     one_at_a_time: an update replaces a replica only after the one before is ready again.
     runs_once: a job: done when it exits with 0, never restarted.
+    patience_seconds: how long the platform waits until it is ready, or a job until it is done,
+        where that may take longer than usual. A change of it changes nothing that runs.
     """
 
     image: str
@@ -125,6 +127,7 @@ class Workload(Peer):
     one_at_a_time: bool = False
     runs_once: bool = False
     stop_grace_seconds: int = 10
+    patience_seconds: int | None = None
 
 
 class Platform(Protocol):

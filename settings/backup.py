@@ -9,17 +9,14 @@ from settings.base import Settings
 from settings.postgres import Identifier
 from settings.values import Port
 
-# One field of a cron schedule: a star, numbers, ranges, lists and steps.
-CRON_FIELD = re.compile(r"(\*|\d+(-\d+)?)(/\d+)?(,(\*|\d+(-\d+)?)(/\d+)?)*")
+# One part of a field of a cron schedule: a star, a number or a range, and a step.
+CRON_PART = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?")
 CRON_LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 # What a full backup must outlive its own rotation by: the differential backups and the WAL of the
-# week after it rest on it.
-FULL_BACKUP_DAYS = 7
+# week after it rest on it, and the next one may begin late and take its time.
+FULL_BACKUP_DAYS = 8
 # From the switch of a WAL segment to its arrival in the vault, with room to spare.
 TRANSFER_SECONDS = 10
-
-# A time (ISO 8601), a position in the WAL, or the name of a restore point.
-LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 
 
 def must_be_cron(schedule: str) -> str:
@@ -30,34 +27,48 @@ def must_be_cron(schedule: str) -> str:
             f"{schedule!r} is no schedule: five fields (minute hour day month weekday), "
             "e.g. '0 2 * * *' for daily at 02:00 UTC"
         )
-    for field, (lowest, highest) in zip(fields, CRON_LIMITS, strict=True):
-        numbers = [int(number) for number in re.findall(r"(?<![/\d])\d+", field)]
-        if not CRON_FIELD.fullmatch(field) or any(
-            not lowest <= number <= highest for number in numbers
-        ):
-            raise ValueError(f"{schedule!r}: {field} is not within {lowest}-{highest}")
+    for field, limits in zip(fields, CRON_LIMITS, strict=True):
+        if not all(_is_within(part, *limits) for part in field.split(",")):
+            raise ValueError(f"{schedule!r}: {field} is not within {limits[0]}-{limits[1]}")
     return schedule
 
 
-Schedule = Annotated[str, Field(min_length=9)]
+def _is_within(part: str, lowest: int, highest: int) -> bool:
+    found = CRON_PART.fullmatch(part)
+    if not found:
+        return False
+    first, last, step = (int(text) if text else None for text in found.groups())
+    bounds = [lowest, *(each for each in (first, last) if each is not None), highest]
+    return bounds == sorted(bounds) and step != 0
+
+
+def must_run_every_week(schedule: str) -> str:
+    """A schedule that leaves no week out: days are chosen by weekday alone."""
+    if schedule.split()[2:4] != ["*", "*"]:
+        raise ValueError(
+            f"{schedule!r} may leave a week out: every restore begins with a full backup, and the "
+            "vault guards one for a week beyond retention_days; choose days by the last field alone"
+        )
+    return schedule
 
 
 class ScheduleSettings(Settings):
     """When each job begins: five fields of cron, UTC. A job that was missed runs when it can."""
 
-    full: Schedule = Field(default="0 1 * * 0", description="Full backup of PostgreSQL.")
-    differential: Schedule = Field(
+    full: str = Field(default="0 1 * * 0", description="Full backup of PostgreSQL.")
+    differential: str = Field(
         default="0 1 * * 1-6", description="Backup of what changed since the full one."
     )
-    logical: Schedule = Field(default="0 2 * * *", description="Dump of every database.")
-    redis: Schedule = Field(default="30 2 * * *", description="Snapshot of Redis.")
-    restore_test: Schedule = Field(
+    logical: str = Field(default="0 2 * * *", description="Dump of every database.")
+    redis: str = Field(default="30 2 * * *", description="Snapshot of Redis.")
+    restore_test: str = Field(
         default="0 4 * * *", description="The newest backups are restored and compared."
     )
 
     _cron = field_validator("full", "differential", "logical", "redis", "restore_test")(
         must_be_cron
     )
+    _weekly = field_validator("full")(must_run_every_week)
 
 
 class InvariantSettings(Settings):

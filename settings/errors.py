@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import types
 import typing
 from typing import Any
 
@@ -16,7 +15,7 @@ class SettingsError(Exception):
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    if typing.get_origin(annotation) in (None, types.UnionType):
+    if typing.get_origin(annotation) is None:
         return []
     return [model for part in typing.get_args(annotation) for model in _models_in(part)]
 

@@ -61,7 +61,10 @@ def in_the_open(value: Any) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Request:
-    """One RegisterResource request. raw: inputs with the secrets' marks; inputs: without."""
+    """One RegisterResource request. raw: inputs with the secrets' marks; inputs: without.
+
+    create_timeout: what the engine is to allow its creation, empty: its own limit.
+    """
 
     urn: str
     type: str
@@ -70,6 +73,7 @@ class Request:
     parent: str
     dependencies: tuple[str, ...]
     delete_before_replace: bool
+    create_timeout: str
     raw: dict[str, Any]
 
     @property
@@ -176,6 +180,7 @@ class RecordingMonitor(MockMonitor):
                         parent=request.parent,
                         dependencies=tuple(sorted(request.dependencies)),
                         delete_before_replace=request.deleteBeforeReplace,
+                        create_timeout=request.customTimeouts.create,
                         raw=raw,
                     )
                 )

@@ -15,9 +15,12 @@ import pulumi_tls
 import pytest
 from pulumi import _types
 
+from standalone.values import MAKERS
+
 ROOT = Path(__file__).resolve().parents[1]
 SIGNATURE = "4dabf18193072939515e22adb298388d"
-SECRET_OUTPUTS = {"postgres_passwords", "redis_password", "application_key"}
+SECRET_OUTPUTS = {"postgres_passwords", "redis_password", "application_key", "backup_keys"}
+SERVICE = ("backup", "replication", "restore-test", "side")
 SDKS = {"docker": pulumi_docker, "random": pulumi_random, "tls": pulumi_tls}
 
 
@@ -60,25 +63,31 @@ def generated_secrets(recording: Any) -> list[str]:
         for key in ("result", "privateKeyPem")
         if key in made
     ]
-    assert len(found) == 25, "fourteen passwords and eleven keys"
+    assert len(found) == 40, "twenty-three passwords and seventeen keys"
     return found
 
 
 # What runs, and how it is confined.
 
 
-def test_the_default_stack_is_two_databases_those_who_watch_them_routers_and_a_job(
+def test_the_default_stack_is_two_databases_their_backups_those_who_watch_routers_and_a_job(
     local: Any,
 ) -> None:
     assert sorted(each.name for each in local.servers) == [
+        "backup-1",
         *(f"etcd-{n}" for n in (1, 2, 3)),
         "events-1",
         *(f"postgres-{n}" for n in (1, 2, 3)),
         "provision-1",
         *(f"redis-{n}" for n in (1, 2, 3)),
+        "replication-1",
+        "restore-test-1",
         "router-1",
         "router-2",
         *(f"sentinel-{n}" for n in (1, 2, 3)),
+        "side-1",
+        "vault-1",
+        "vault-copy-1",
     ]
 
 
@@ -130,14 +139,19 @@ def test_every_containers_log_is_bounded(local: Any) -> None:
         assert each.inputs["logOpts"] == {"max-size": "10m", "max-file": "3"}, each.name
 
 
-def test_only_routers_publish_ports_and_only_on_the_bind_address(local: Any) -> None:
+def test_only_routers_and_the_side_instance_publish_ports_and_only_on_the_bind_address(
+    local: Any,
+) -> None:
     published = {each.name: each.inputs.get("ports") or [] for each in local.of("Container")}
-    assert {name for name, ports in published.items() if ports} == {"router-1", "router-2"}
+    assert {name for name, ports in published.items() if ports} == {
+        *("router-1", "router-2", "side-1")
+    }
     assert {p["ip"] for ports in published.values() for p in ports} == {"127.0.0.1"}
     assert [[p["external"] for p in published[f"router-{n}"]] for n in (1, 2)] == [
         [5432, 5433, 6379],
         [5442, 5443, 6389],
     ]
+    assert [p["external"] for p in published["side-1"]] == [5440]
 
 
 def test_the_bind_address_of_the_stack_file_is_the_one_ports_are_published_on(
@@ -156,6 +170,9 @@ def test_every_network_is_internal_but_for_the_one_clients_come_from(local: Any)
     assert networks == {
         "selfmonitor-local-data": True,
         "selfmonitor-local-cache": True,
+        "selfmonitor-local-backup": True,
+        "selfmonitor-local-remote": True,
+        "selfmonitor-local-restore": True,
         "selfmonitor-local-access": False,
     }
 
@@ -169,17 +186,58 @@ def on_network(recording: Any, name: str) -> set[str]:
     }
 
 
+POSTGRES = {f"{name}-{n}" for name in ("etcd", "postgres") for n in (1, 2, 3)}
+REDIS = {f"{name}-{n}" for name in ("redis", "sentinel") for n in (1, 2, 3)}
+ROUTERS = {"router-1", "router-2"}
+
+
+def test_each_network_has_those_on_it_that_need_each_other(local: Any) -> None:
+    members = {f"postgres-{n}" for n in (1, 2, 3)}
+    found = {
+        network.inputs["name"].rpartition("-")[2]: on_network(local, network.inputs["name"])
+        for network in local.of("Network")
+    }
+    assert found == {
+        "data": POSTGRES | ROUTERS | {"provision-1", "events-1"},
+        "cache": REDIS | ROUTERS | {"events-1", "backup-1"},
+        "backup": members | {"vault-1", "backup-1", "replication-1"},
+        "remote": {"vault-copy-1", "replication-1"},
+        "restore": {"vault-1", "restore-test-1", "side-1"},
+        "access": ROUTERS | {"side-1"},
+    }
+
+
 def test_the_two_databases_share_no_network(local: Any) -> None:
     """Whoever breaks into one of them does not reach the other."""
-    data = on_network(local, "selfmonitor-local-data")
-    cache = on_network(local, "selfmonitor-local-cache")
-    members = {f"{name}-{n}" for name in ("redis", "sentinel") for n in (1, 2, 3)}
-    assert cache == members | {"router-1", "router-2", "events-1"}
-    assert data & cache == {"router-1", "router-2", "events-1"}
+    for network in local.of("Network"):
+        there = on_network(local, network.inputs["name"])
+        assert not (there & POSTGRES and there & REDIS), network.name
+    reach = {
+        name: {n["name"] for n in each.inputs["networksAdvanced"]}
+        for each in local.servers
+        for name in (each.name,)
+    }
+    near = {
+        side: {name for name in reach if any(reach[name] & reach[member] for member in members)}
+        for side, members in (("postgres", POSTGRES), ("redis", REDIS))
+    }
+    # Those that serve or look after both.
+    assert near["postgres"] & near["redis"] == ROUTERS | {"events-1", "backup-1"}
 
 
-def test_only_routers_are_on_the_access_network(local: Any) -> None:
-    assert on_network(local, "selfmonitor-local-access") == {"router-1", "router-2"}
+def test_the_second_region_is_reached_by_replication_alone(local: Any) -> None:
+    """Not from the first vault, nor from anybody who could have been broken into there."""
+    remote = "selfmonitor-local-remote"
+    for each in local.servers:
+        networks = {network["name"] for network in each.inputs["networksAdvanced"]}
+        if remote in networks and each.name != "replication-1":
+            assert networks == {remote}, each.name
+
+
+def test_what_is_restored_runs_where_no_running_database_is(local: Any) -> None:
+    assert not on_network(local, "selfmonitor-local-restore") & (POSTGRES | REDIS)
+    access = on_network(local, "selfmonitor-local-access")
+    assert access - ROUTERS == {"side-1"}, "clients come to it, and it goes to a router"
 
 
 def test_every_address_is_handed_out_once(local: Any) -> None:
@@ -188,7 +246,7 @@ def test_every_address_is_handed_out_once(local: Any) -> None:
         for each in local.of("Container")
         for network in each.inputs.get("networksAdvanced") or ()
     ]
-    assert len(addresses) == len(set(addresses)) == 21
+    assert len(addresses) == len(set(addresses)) == 34
 
 
 def test_a_server_mounts_its_files_read_only_and_nobody_elses(local: Any) -> None:
@@ -210,7 +268,10 @@ def test_data_is_on_a_volume_of_its_own_for_each_member_that_has_some(local: Any
         f"{name}-{n}": f"selfmonitor-local-{name}-{n}-data"
         for name in ("etcd", "postgres", "redis", "sentinel")
         for n in (1, 2, 3)
-    } | {"events-1": "selfmonitor-local-events-1-data"}
+    } | {
+        f"{name}-1": f"selfmonitor-local-{name}-1-data"
+        for name in ("events", "vault", "vault-copy", *SERVICE)
+    }
 
 
 def test_containers_never_mount_a_folder_of_the_machine(local: Any) -> None:
@@ -277,6 +338,16 @@ def test_servers_start_after_their_files_and_after_what_they_rest_on(local: Any)
     for router in ("router-1", "router-2"):
         assert {"redis-1", "redis-2", "redis-3"} <= before[router]
     assert not {name for name, found in before.items() if "events-1" in found}
+    # The first thing a new cluster does is ask the vault whether it has a past.
+    assert "vault-1" in before["postgres-1"]
+    assert {"provision-1", "redis-3", "vault-1"} <= before["backup-1"]
+    assert {"vault-1", "vault-copy-1"} <= before["replication-1"]
+    for name in ("restore-test-1", "side-1"):
+        assert "vault-1" in before[name]
+        assert not {"postgres-1", "redis-1"} & before[name]
+    # Commits go on without the second region, and nobody waits for what only reads.
+    assert not {n for n, found in before.items() if "vault-copy-1" in found} - {"replication-1"}
+    assert not {n for n, found in before.items() if {"restore-test-1", "side-1"} & found}
 
 
 def test_what_has_a_fixed_name_is_deleted_before_it_is_replaced(local: Any) -> None:
@@ -292,7 +363,7 @@ def test_everything_but_images_and_networks_is_a_child_of_its_component(local: A
     for each in local.requests:
         parent = requests.get(each.parent)
         shared = each.type.rpartition(":")[2] in ("RemoteImage", "Network")
-        names = ("authority", "postgres", "redis", "routers", "events")
+        names = ("authority", "vault", "postgres", "redis", "routers", "events", "backup")
         top = each.name in names and not each.custom
         if shared or top:
             assert parent is None, each.name
@@ -314,15 +385,20 @@ def test_each_component_has_the_children_that_are_its_own(local: Any) -> None:
     assert parents["router-certificate"] == parents["authority-key"] == "authority"
     assert parents["application-key"] == parents["sentinel-certificate"] == "authority"
     assert parents["etcd-certificate"] == parents["patroni-key"] == "postgres-consensus-authority"
+    assert parents["vault-1"] == parents["vault-copy-1-data"] == "vault"
+    assert parents["vault-key-password-logical"] == parents["vault-copy-password-reader"] == "vault"
+    for name in SERVICE:
+        assert parents[f"{name}-1"] == parents[f"{name}-1-files"] == "backup"
+        assert parents[f"{name}-key"] == "authority"
 
 
 def test_every_component_registers_its_outputs(local: Any) -> None:
     components = {each.urn: each.name for each in local.requests if not each.custom}
-    assert len(components) == 6
+    assert len(components) == 8
     assert components.keys() <= local.component_outputs.keys()
-    # Nobody needs anything of the watcher.
+    # Nobody needs anything of the watcher, nor of what makes backups.
     empty = {name for urn, name in components.items() if not local.component_outputs[urn]}
-    assert empty == {"events"}
+    assert empty == {"events", "backup"}
 
 
 # Secrets.
@@ -335,6 +411,7 @@ def test_every_secret_file_is_marked_secret_on_the_wire(
     plain = {"patroni.yml", "provision.json", "haproxy.cfg"}
     plain |= {"pgbouncer-read-write.ini", "pgbouncer-read-only.ini", "pgbouncer-hba.conf"}
     plain |= {"redis.conf", "sentinel.conf", "group.json", "events.json"}
+    plain |= {"vault.json", "backup.json"}
     seen = set()
     for each in request.getfixturevalue(recording).deliverers:
         for upload in each.raw["uploads"]:
@@ -346,6 +423,8 @@ def test_every_secret_file_is_marked_secret_on_the_wire(
     assert {"tls.key", "consensus-tls.key", "passwords.yml", "passwords.json"} < seen
     assert {"tls.pem", "userlist.txt", "haproxy-redis.cfg"} < seen
     assert {"users.acl", "secrets.conf", "keeper.password", "events.password"} < seen
+    assert {"identities.json", "vault.credentials.json", "copy.credentials.json"} < seen
+    assert {"pgbackrest.conf", "logical.key", "postgres.password", "redis.password"} < seen
 
 
 def test_no_generated_password_or_key_is_anywhere_in_the_open(local: Any) -> None:
@@ -404,8 +483,9 @@ def test_the_secrets_the_canary_looks_for_do_reach_who_needs_them(local: Any) ->
         local.values[f"{n}-key"]["privateKeyPem"]
         for n in ("authority", "postgres-consensus-authority")
     }
-    # The servers have these as hashes: the application's own is an output, the others nobody's yet.
-    outside = {f"redis-password-{user}" for user in ("application", "monitor", "backup")}
+    # The servers have these as hashes: the application's own is an output, monitoring is nobody's
+    # yet, and Redis is filled only when a stack begins with a backup.
+    outside = {f"redis-password-{user}" for user in ("application", "monitor", "restore")}
     for name, made in local.values.items():
         if "result" in made:
             assert (made["result"] in delivered) is (name not in outside), name
@@ -415,7 +495,9 @@ def test_the_secrets_the_canary_looks_for_do_reach_who_needs_them(local: Any) ->
         assert (key.strip() in delivered) is (key not in {*authorities, application})
 
 
-def test_the_outputs_are_endpoints_passwords_and_the_authority(local: Any) -> None:
+def test_the_outputs_are_endpoints_passwords_the_keys_of_backups_and_the_authority(
+    local: Any,
+) -> None:
     assert local.outputs["postgres_endpoints"] == {
         "read_write": [{"host": "127.0.0.1", "port": 5432}, {"host": "127.0.0.1", "port": 5442}],
         "read_only": [{"host": "127.0.0.1", "port": 5433}, {"host": "127.0.0.1", "port": 5443}],
@@ -434,17 +516,23 @@ def test_the_outputs_are_endpoints_passwords_and_the_authority(local: Any) -> No
     assert local.outputs["application_certificate"] == made["application-certificate"]["certPem"]
     assert local.outputs["application_key"] == made["application-key"]["privateKeyPem"]
     assert local.outputs["ca_certificate"] == made["authority-certificate"]["certPem"]
+    assert local.outputs["backup_keys"] == {
+        name: made[f"vault-key-password-{name}"]["result"] for name in ("repository", "logical")
+    }
     assert local.secret_outputs == SECRET_OUTPUTS
-    assert len(local.outputs) == 8
+    assert len(local.outputs) == 9
 
 
 def test_every_role_has_a_password_of_its_own_and_all_differ(local: Any) -> None:
     passwords = {name: made["result"] for name, made in local.values.items() if "result" in made}
-    roles = ("postgres", "replicator", "rewind", "pgbouncer", "monitor", "user")
+    roles = ("postgres", "replicator", "rewind", "pgbouncer", "monitor", "backup", "user")
     users = ("application", "replication", "sentinel", "keeper", "router", "monitor", "backup")
     assert passwords.keys() == {
         *(f"postgres-password-{role}" for role in roles),
-        *(f"redis-password-{user}" for user in (*users, "events")),
+        *(f"redis-password-{user}" for user in (*users, "events", "restore")),
+        *(f"vault-password-{identity}" for identity in ("writer", "reader", "tester")),
+        *(f"vault-copy-password-{identity}" for identity in ("writer", "reader")),
+        *(f"vault-key-password-{key}" for key in ("repository", "logical")),
     }
     assert len(set(passwords.values())) == len(passwords)
     assert all(len(password) == 32 for password in passwords.values())
@@ -508,6 +596,7 @@ def test_a_renewed_secret_of_redis_reaches_running_servers_and_replaces_none(
         ("postgres", {"routers": {"pool_size": 7}}, "router", (1, 2)),
         ("redis", {"maxmemory_mib": 100}, "redis", (1, 2, 3)),
         ("redis", {"failover": {"down_after_ms": 1500}}, "sentinel", (1, 2, 3)),
+        ("backup", {"recovery_point_seconds": 90}, "postgres", (1, 2, 3)),
     ],
 )
 def test_a_changed_setting_changes_the_servers_that_read_it(
@@ -526,6 +615,29 @@ def test_a_changed_setting_changes_the_servers_that_read_it(
     )
     changed = {each.name for each in local.requests if again[each.urn].raw != each.raw}
     assert changed == {f"{workload}-{n}{part}" for n in members for part in ("", "-files")}
+
+
+@pytest.mark.parametrize("source", ["vault", "copy"])
+def test_the_up_after_a_recovery_replaces_no_server(
+    local: Any, run_program: Callable[..., Any], source: str
+) -> None:
+    """What a stack began with is in files that reach running members; else only waiting differs."""
+    recovery = {"source": source, "to": "2026-11-23T01:02:03Z"}
+    recovered = by_urn(
+        run_program(
+            configuration={"selfmonitor:recovery": json.dumps(recovery)},
+            values=lambda token, name, inputs: local.values.get(name) or MAKERS[token][1](inputs),
+        )
+    )
+    assert {each.urn for each in local.requests} <= recovered.keys(), "nothing is taken away"
+    changed = {each.name for each in local.requests if recovered[each.urn].raw != each.raw}
+    members = ("postgres-1", "postgres-2", "postgres-3")
+    assert changed == {f"{member}{part}" for member in members for part in ("", "-files")}
+    for member in members:
+        request = local.named("Container", member)
+        before, after = request.inputs, recovered[request.urn].inputs
+        assert {key for key in after if after[key] != before.get(key)} == {"waitTimeout"}
+        assert after["waitTimeout"] > 3600 > before["waitTimeout"]
 
 
 def test_a_preview_that_knows_no_generated_value_registers_the_same_resources(

@@ -31,3 +31,22 @@ def other(run_program: Callable[..., Any]) -> Any:
     """The program with those settings, run once. Read only."""
     configuration = {f"selfmonitor:{key}": json.dumps(value) for key, value in OTHER.items()}
     return run_program(configuration={**configuration, "selfmonitor:subnet": "10.99.0.0/16"})
+
+
+@pytest.fixture(scope="session")
+def recovered(run_program: Callable[..., Any]) -> dict[str, Any]:
+    """Stacks that begin with what their first vault, or its copy, holds: {source: recording}."""
+    return {
+        source: run_program(
+            configuration={
+                "selfmonitor:recovery": json.dumps({"source": source, "to": "2026-11-23T01:02:03Z"})
+            }
+        )
+        for source in ("vault", "copy")
+    }
+
+
+@pytest.fixture(scope="session")
+def one_region(run_program: Callable[..., Any]) -> Any:
+    """A stack without a second region."""
+    return run_program(configuration={"selfmonitor:backup": '{"second_region": false}'})

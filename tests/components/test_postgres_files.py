@@ -3,11 +3,13 @@
 import configparser
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = ("postgres-1", "postgres-2", "postgres-3")
 
 
@@ -48,7 +50,10 @@ def test_a_crashed_primary_is_replaced_at_once_and_rejoins_by_rewinding(
     assert dynamic["postgresql"]["use_pg_rewind"] is True
     assert dynamic["postgresql"]["use_slots"] is True
     assert dynamic["postgresql"]["parameters"]["wal_log_hints"] == "on"
-    assert "data-checksums" in patroni["bootstrap"]["initdb"]
+    # How a data directory is made stands in a program of its own.
+    method = patroni["bootstrap"]["method"]
+    assert patroni["bootstrap"][method]["command"] == "/usr/local/bin/bootstrap"
+    assert "--data-checksums" in (ROOT / "images" / "postgres" / "bootstrap").read_text()
 
 
 def test_failover_times_come_from_the_stack_file(run_program: Any) -> None:
@@ -139,6 +144,7 @@ def first_match(rules: list[str], kind: str, database: str, user: str) -> str:
         ("postgres", "rewind"),
         ("postgres", "pgbouncer"),
         ("postgres", "monitor"),
+        ("db_user_profile", "backup"),
     ],
 )
 def test_everyone_needs_tls_a_certificate_and_a_password(
@@ -221,6 +227,28 @@ def test_settings_every_member_keeps_in_common_replace_no_running_one(
     assert '"max_connections": 300' in changed.file("postgres-1", "bootstrap.yml")
 
 
+def test_what_is_committed_reaches_the_vault_within_the_promised_time(run_program: Any) -> None:
+    found = run_program(configuration={"selfmonitor:backup": '{"recovery_point_seconds": 45}'})
+    parameters = yaml.safe_load(found.file("postgres-1", "patroni.yml"))["postgresql"]["parameters"]
+    assert parameters["archive_timeout"] == "35s", "and ten more to be transferred"
+    # A standby keeps what is not in the vault yet, for the day it is promoted.
+    assert parameters["archive_mode"] == "always"
+    command = parameters["archive_command"].split()
+    assert command[1:] == ["%p", "%f"]
+    program = ROOT / "images" / "postgres" / command[0].rpartition("/")[2]
+    assert program.stat().st_mode & 0o100
+
+
+def test_restored_content_can_be_told_by_the_time_of_its_commit(patroni: dict[str, Any]) -> None:
+    assert patroni["postgresql"]["parameters"]["track_commit_timestamp"] == "on"
+
+
+def test_no_running_member_asks_the_vault_for_wal(patroni: dict[str, Any]) -> None:
+    """A vault that hangs would hold up a failover."""
+    assert "restore_command" not in patroni["postgresql"]["parameters"]
+    assert "recovery_conf" not in patroni["postgresql"]
+
+
 def test_members_differ_in_nothing_but_their_name(local: Any) -> None:
     files = [local.file(member, "patroni.yml") for member in MEMBERS]
     assert len(set(files)) == 1
@@ -262,7 +290,7 @@ def test_the_job_learns_databases_and_the_passwords_of_its_roles_only(local: Any
     assert plan["databases"] == [{"name": "db_user_profile", "owner": "user", "extensions": []}]
     assert plan["members"] == list(MEMBERS)
     passwords = json.loads(local.file("provision-1", "passwords.json"))
-    assert passwords.keys() == {"postgres", "pgbouncer", "monitor", "user"}
+    assert passwords.keys() == {"postgres", "pgbouncer", "monitor", "backup", "user"}
 
 
 def test_several_databases_of_one_owner_make_one_role(run_program: Any) -> None:

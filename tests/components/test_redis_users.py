@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-REDIS_USERS = ("application", "replication", "sentinel", "keeper", "router", "monitor", "backup")
+REDIS_USERS = (
+    *("application", "replication", "sentinel", "keeper", "router", "monitor"),
+    *("backup", "restore"),
+)
 SENTINEL_USERS = ("application", "sentinel", "keeper", "events")
 KINDS = [*(("redis-1", u) for u in REDIS_USERS), *(("sentinel-1", u) for u in SENTINEL_USERS)]
 
@@ -79,12 +82,18 @@ def test_all_members_let_the_same_users_in(local: Any) -> None:
         assert len({local.file(f"{name}-{n}", "users.acl") for n in (1, 2, 3)}) == 1
 
 
+# Whose work is on keys, besides the application: the canary of backups, and a data set that is
+# put back. Both write and read nothing.
+KEYS = {("redis-1", "backup"): ("%W~selfmonitor:canary",), ("redis-1", "restore"): ("%W~*",)}
+
+
 @pytest.mark.parametrize(("server", "name"), [k for k in KINDS if k != ("redis-1", "application")])
-def test_only_the_application_touches_keys_or_is_given_whole_groups_of_commands(
+def test_only_the_application_reads_keys_or_is_given_whole_groups_of_commands(
     local: Any, server: str, name: str
 ) -> None:
     found = users(local, server)[name]
-    assert found.keys == ()
+    assert found.keys == KEYS.get((server, name), ())
+    assert found.channels == () or name in ("sentinel", "events", "application")
     assert [rule for rule in found.rules if "@" in rule] == ["-@all"]
     assert all(rule == "-@all" or re.fullmatch(r"\+[a-z|-]+", rule) for rule in found.rules)
 
@@ -179,13 +188,24 @@ def test_the_keeper_of_a_member_does_what_its_programs_need(local: Any) -> None:
     }
 
 
-def test_a_backup_takes_the_stream_of_changes_and_writes_nothing(local: Any) -> None:
+def test_a_backup_takes_the_stream_of_changes_and_writes_its_canary_alone(local: Any) -> None:
     assert commands(local, "redis-1", "backup") == {
-        *("ping", "info", "sync", "psync", "replconf", "bgsave", "lastsave", "client|setinfo")
+        *("ping", "info", "sync", "psync", "replconf", "bgsave", "lastsave", "client|setinfo"),
+        "set",
+    }
+    assert users(local, "redis-1")["backup"].keys == ("%W~selfmonitor:canary",)
+
+
+def test_who_puts_a_data_set_back_reads_nothing_of_it_and_removes_nothing(local: Any) -> None:
+    assert commands(local, "redis-1", "restore") == {
+        *("ping", "info", "role", "dbsize", "select", "restore"),
+        *("client|setname", "client|setinfo"),
     }
 
 
-@pytest.mark.parametrize("name", ["replication", "router", "monitor", "backup", "application"])
+@pytest.mark.parametrize(
+    "name", ["replication", "router", "monitor", "backup", "restore", "application"]
+)
 def test_nobody_but_sentinels_and_the_keeper_changes_a_role(local: Any, name: str) -> None:
     assert not commands(local, "redis-1", name) & CHANGES_DATA
 

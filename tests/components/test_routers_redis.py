@@ -35,6 +35,7 @@ def test_the_redis_port_is_published_on_each_router_and_nothing_else_is_new(loca
     assert published == {
         "router-1": {5432: 5432, 5433: 5433, 6379: 6379},
         "router-2": {5432: 5442, 5433: 5443, 6379: 6389},
+        "side-1": {5432: 5440},
     }
 
 

@@ -141,6 +141,26 @@ def test_readiness_is_the_containers_health_check(rendered: Callable[..., Any]) 
     assert labels(found, "thing-1")["io.selfmonitor.waits-for"] == "something"
 
 
+def test_patience_is_how_long_one_waits_and_no_part_of_the_health_check(
+    rendered: Callable[..., Any],
+) -> None:
+    check = Readiness(("/bin/look",), meaning="something", within_seconds=70)
+    usual = rendered(workload(readiness=check)).named("Container", "thing-1")
+    patient = rendered(workload(readiness=check, patience_seconds=7200)).named(
+        "Container", "thing-1"
+    )
+    assert {k for k in patient.raw if patient.raw[k] != usual.raw.get(k)} == {"waitTimeout"}
+    assert patient.inputs["waitTimeout"] == 7200
+    # Left alone, the provider gives up after 20 min.
+    assert (usual.create_timeout, patient.create_timeout) == ("", "2h1m0s")
+
+
+def test_a_job_that_may_take_long_says_so(rendered: Callable[..., Any]) -> None:
+    found = rendered(workload(replicas=1, runs_once=True, patience_seconds=1800))
+    assert found.named("Container", "thing-1").inputs["waitTimeout"] == 1800
+    assert found.named("Container", "thing-1").create_timeout == "31m0s"
+
+
 def test_addresses_are_fixed_and_written_on_the_container(rendered: Callable[..., Any]) -> None:
     found = rendered(workload(segments=(Segment.ACCESS, Segment.DATA)))
     networks = found.named("Container", "thing-2").inputs["networksAdvanced"]

@@ -9,7 +9,7 @@ import pytest
 from platforms.image_context import content_hash, image_context
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGES = ("base", "etcd", "events", "postgres", "redis", "router")
+IMAGES = ("backup", "base", "etcd", "events", "postgres", "redis", "router", "vault")
 
 
 @pytest.fixture

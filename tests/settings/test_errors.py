@@ -44,6 +44,15 @@ def refusal(**values: Any) -> str:
             {"redis": {"snapshots": [{"seconds": 60, "change": 1}]}},
             "redis.snapshots[0].change: unknown key; did you mean changes?",
         ),
+        ({"recovery": {"soruce": "copy"}}, "recovery.soruce: unknown key; did you mean source?"),
+        (
+            {"backup": {"schedules": {"restore-test": "0 4 * * *"}}},
+            "backup.schedules.restore-test: unknown key; did you mean restore_test?",
+        ),
+        (
+            {"backup": {"invariants": [{"name": "a", "database": "b", "query": "c"}]}},
+            "backup.invariants[0].query: unknown key; known here: database, name, sql",
+        ),
         (
             {"certificates": {"validity": 30}},
             "certificates.validity: unknown key; did you mean validity_days?",
@@ -62,7 +71,8 @@ def test_a_key_like_no_other_lists_the_keys_there_are() -> None:
     message = refusal(zebra=1)
     assert message == (
         "zebra: unknown key; "
-        "known here: bind_address, certificates, platform, postgres, redis, subnet"
+        "known here: "
+        "backup, bind_address, certificates, platform, postgres, recovery, redis, subnet"
     )
 
 

@@ -291,6 +291,7 @@ def small_program(bench: Bench) -> Callable[..., None]:
             "text": "a = 1",
             "label": "v1",
             "server": True,
+            "patience": 1,
             **changes,
         }
         bench.write(SMALL.format(**values))
@@ -343,7 +344,7 @@ if {server}:
     docker.Container(
         "server", name="server", restart="unless-stopped", must_run=True,
         memory={memory}, memory_swap={memory},
-        cpus="1.5", read_only=True, wait=True, wait_timeout=1, hostname="server",
+        cpus="1.5", read_only=True, wait=True, wait_timeout={patience}, hostname="server",
         networks_advanced=[
             docker.ContainerNetworksAdvancedArgs(name=net.name, ipv4_address="10.9.0.5")
         ],

@@ -14,7 +14,7 @@ import pytest
 
 from standalone import docker_objects
 from standalone.engine import UnsupportedResource
-from standalone.plan import ApplyError, property_hashes
+from standalone.plan import Action, ApplyError, Change, property_hashes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -148,6 +148,17 @@ def test_a_changed_file_is_delivered_again_and_the_server_is_left_alone(
     small_program(text="a = 2")
     assert up.apply().actions() == {"container deliver": "replace: files changed"}
     assert ("stop", "server") not in up.engine.calls
+
+
+def test_how_long_one_waits_for_a_server_is_no_part_of_it(
+    up: Any, small_program: Callable[..., None]
+) -> None:
+    small_program(patience=7200)
+    assert up.apply(dry_run=True).actions() == {}
+    assert up.apply().actions() == {}
+    assert up.engine.calls == []
+    small_program(patience=1, memory=65)
+    assert up.apply().actions() == {"container server": "replace: memory limit changed"}
 
 
 def test_a_changed_network_takes_its_containers_along_and_they_come_back(
@@ -492,6 +503,32 @@ def test_a_server_that_ends_again_and_again_is_given_up_before_its_time(
         bench.apply()
 
 
+@pytest.mark.parametrize(("given", "seconds"), [({}, 300), ({"waitTimeout": 7200}, 7200)])
+def test_a_job_that_does_not_end_is_given_up_after_its_time(
+    given: dict[str, Any], seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def sleep(_seconds: float) -> None:
+        now[0] += 50
+
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr(docker_objects, "time", clock)
+    running = SimpleNamespace(status="running", logs=lambda **_: b"filling")
+    client: Any = SimpleNamespace(containers=SimpleNamespace(get=lambda name: running))
+    job = docker_objects.Containers(client)
+    with pytest.raises(ApplyError) as caught:
+        job.apply(
+            {"name": "seed", "mustRun": False, **given},
+            {},
+            Change(Action.UNCHANGED),
+            lambda text: None,
+        )
+    assert str(caught.value) == f"seed is not done after {seconds} s"
+    assert caught.value.details == ("filling",)
+    assert seconds < now[0] <= seconds + 50
+
+
 def test_while_it_waits_it_says_for_what(bench: Any, small_program: Callable[..., None]) -> None:
     small_program()
     assert ("server", "waiting for a miracle") in bench.apply().progress
@@ -624,14 +661,14 @@ def test_the_whole_stack_is_created_once_and_then_left_alone(bench: Any) -> None
     first = bench.apply(root=ROOT)
     kinds = [step.kind for step in first.steps]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
-        "image": 6,
-        "network": 3,
-        "volume": 29,
-        "password": 14,
-        "key": 11,
-        "request": 9,
-        "certificate": 11,
-        "container": 32,
+        "image": 8,
+        "network": 6,
+        "volume": 41,
+        "password": 23,
+        "key": 17,
+        "request": 15,
+        "certificate": 17,
+        "container": 44,
     }
     bench.engine.calls.clear()
     again = bench.apply(root=ROOT)

@@ -182,6 +182,15 @@ def _switch_wal(call: Call) -> Any:
     return _module("archiver").switch_wal(call.settings)
 
 
+def _flush_journal(call: Call) -> Any:
+    _module("canary").flush(call.settings)
+    return OK
+
+
+def _check_target(call: Call) -> Any:
+    return _module("side").check(call.settings, call.arguments.to)
+
+
 def _seed(call: Call) -> Any:
     return _module("seed").main(call.settings, call.progress("seed"))
 
@@ -206,6 +215,14 @@ def _side_restore(call: Call) -> Any:
     arguments = call.arguments
     return _module("side").restore(
         call.settings, arguments.to, arguments.timeline, call.progress("side")
+    )
+
+
+def _side_dump_table(call: Call) -> Any:
+    arguments = call.arguments
+    schema, _, table = arguments.table.rpartition(".")
+    return _module("side").table_dump(
+        call.settings, arguments.database, schema or "public", table, arguments.into
     )
 
 
@@ -261,6 +278,10 @@ def parser() -> argparse.ArgumentParser:
     add("state", _state, "what the processes of this container do now")
     add("switch-wal", _switch_wal, "end the WAL segment and wait until it is archived")
 
+    add("flush-journal", _flush_journal, "bring the canary's journal to the vault")
+    command = add("check-target", _check_target, "whether one can restore to a point")
+    command.add_argument("--to", metavar="T", required=True, help="time, LSN, name or `latest`")
+
     add("seed", _seed, "fill an empty vault from the copy")
     add("load-redis", _load_redis, "load the newest snapshot into an empty Redis")
     command = add("rewind", _rewind, "put back what the vault held at a moment")
@@ -275,6 +296,10 @@ def parser() -> argparse.ArgumentParser:
     command = add("restore", _side_restore, "restore into it", within)
     command.add_argument("--to", metavar="T", required=True, help="time, LSN, name or `latest`")
     command.add_argument("--timeline", type=int, metavar="N")
+    command = add("dump-table", _side_dump_table, "one of its tables, as SQL", within)
+    command.add_argument("database")
+    command.add_argument("table", metavar="SCHEMA.TABLE")
+    command.add_argument("into", metavar="SCHEMA", help="where the SQL puts it")
     add("drop", _side_drop, "remove it", within)
     add("state", _side_state, "what it holds", within)
     return found

@@ -50,9 +50,14 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def one_router(read_write: int, read_only: int, redis: int, **more: Any) -> Any:
+def one_router(read_write: int, read_only: int, redis: int, side: int, **more: Any) -> Any:
     routers = {"replicas": 1, "read_write_port": read_write, "read_only_port": read_only}
-    return parse({"postgres": {"routers": routers}, "redis": {"port": redis}, **more}, "test")
+    values = {
+        "postgres": {"routers": routers},
+        "redis": {"port": redis},
+        "backup": {"side_port": side},
+    }
+    return parse({**values, **more}, "test")
 
 
 @pytest.mark.parametrize(
@@ -61,6 +66,7 @@ def one_router(read_write: int, read_only: int, redis: int, **more: Any) -> Any:
         (0, "postgres.routers.read_write_port"),
         (1, "postgres.routers.read_only_port"),
         (2, "redis.port"),
+        (3, "backup.side_port"),
     ],
 )
 def test_a_port_in_use_names_the_process_that_has_it(taken: int, key: str) -> None:
@@ -68,7 +74,7 @@ def test_a_port_in_use_names_the_process_that_has_it(taken: int, key: str) -> No
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = int(listener.getsockname()[1])
-        ports = free_ports(2)
+        ports = free_ports(3)
         ports.insert(taken, port)
         (found,) = checks.check_ports(None, "local", one_router(*ports))
     name = Path("/proc/self/comm").read_text().strip()
@@ -77,14 +83,25 @@ def test_a_port_in_use_names_the_process_that_has_it(taken: int, key: str) -> No
 
 
 def test_free_ports_are_no_finding() -> None:
-    assert list(checks.check_ports(None, "local", one_router(*free_ports(3)))) == []
+    assert list(checks.check_ports(None, "local", one_router(*free_ports(4)))) == []
 
 
 def test_a_port_another_container_publishes_names_it_and_its_own_is_fine() -> None:
-    first, second, third = free_ports(3)
-    others = engine(containers=[publisher("web", first), publisher("mine", second, "local")])
-    (found,) = checks.check_ports(others, "local", one_router(first, second, third))
+    first, second, *others = free_ports(4)
+    client = engine(containers=[publisher("web", first), publisher("mine", second, "local")])
+    (found,) = checks.check_ports(client, "local", one_router(first, second, *others))
     assert found.problem == f"port {first} is in use by container web"
+
+
+def test_the_side_instances_port_may_be_its_own_but_no_other_stacks() -> None:
+    *ports, side = free_ports(4)
+    settings = one_router(*ports, side)
+    own = engine(containers=[publisher("selfmonitor-local-side-1", side, "local")])
+    assert list(checks.check_ports(own, "local", settings)) == []
+    other = engine(containers=[publisher("selfmonitor-shop-side-1", side, "shop")])
+    (found,) = checks.check_ports(other, "local", settings)
+    assert found.problem == f"port {side} is in use by container selfmonitor-shop-side-1"
+    assert found.fix.startswith("stop it, or set backup.side_port in Pulumi.local.yaml")
 
 
 def test_the_redis_port_of_every_router_is_looked_at() -> None:
@@ -95,7 +112,7 @@ def test_the_redis_port_of_every_router_is_looked_at() -> None:
 
 
 def test_an_address_this_machine_does_not_have_is_one_finding() -> None:
-    settings = one_router(*free_ports(3), bind_address="192.0.2.7")
+    settings = one_router(*free_ports(4), bind_address="192.0.2.7")
     (found,) = checks.check_address(None, "local", settings)
     assert list(checks.check_ports(None, "local", settings)) == []
     assert found.problem == "bind_address 192.0.2.7 is no address of this machine"
