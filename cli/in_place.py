@@ -126,7 +126,7 @@ def restore(
     run.step(STOPPED, "stopping PostgreSQL, the primary last", run.stop)
     run.step(CLEARED, "clearing what the consensus store knows of it", run.clear)
     run.step(ASIDE, "setting the old data aside", run.set_aside)
-    by = applier(project.recovering("vault", progress.to or None), client)
+    by = applier(project.recovering("vault", progress.to or None, redis=False), client)
     by.up(steps)
     write_credentials(project, by)
     wait_until_healthy(Cluster(project, client), steps, RECOVERED_SECONDS)
