@@ -34,15 +34,6 @@ JOB_SECONDS = 300
 RESTARTS_IN_VAIN = 8
 
 
-# How long one waits for a container is no part of it.
-WAITING = ("wait", "waitTimeout")
-
-
-def own_hashes(hashes: Mapping[str, str]) -> dict[str, str]:
-    """The hashes of what a container itself is made of."""
-    return {name: each for name, each in hashes.items() if name not in WAITING}
-
-
 def labels_of(inputs: Inputs) -> dict[str, str]:
     """Labels as Docker has them, from the provider's list of pairs."""
     return {each["label"]: each["value"] for each in inputs.get("labels") or ()}
@@ -266,9 +257,8 @@ class Containers:
         found = self._find(inputs)
         if found is None:
             return Change(Action.CREATE)
-        if found.labels.get(LABEL_INPUTS) != combined_hash(own_hashes(hashes)):
-            before = None if recorded is None else own_hashes(recorded)
-            return Change(Action.REPLACE, what_differs(before, own_hashes(hashes)))
+        if found.labels.get(LABEL_INPUTS) != combined_hash(hashes):
+            return Change(Action.REPLACE, what_differs(recorded, hashes))
         if found.status in ("created", "dead", "removing"):
             return Change(Action.REPLACE, "was never finished")
         if found.labels.get(LABEL_IDENTITY) != self._volume_identities(inputs):
@@ -384,7 +374,7 @@ class Containers:
             ports=[(p["internal"], p["protocol"]) for p in ports],
             labels={
                 **labels_of(inputs),
-                LABEL_INPUTS: combined_hash(own_hashes(hashes)),
+                LABEL_INPUTS: combined_hash(hashes),
                 LABEL_IDENTITY: self._volume_identities(inputs),
             },
             healthcheck=_healthcheck(inputs),
