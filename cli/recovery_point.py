@@ -113,12 +113,24 @@ def reachable(
             time.sleep(POLL_SECONDS)
             if not again and time.monotonic() > next_commit:
                 again = switch_wal(cluster)
+    if outcome.status == backup_inside.WRONG_INPUT and "window" not in outcome.message:
+        # Of a time to come it says no more than that; one wants to know which there are.
+        raise UserError(outcome.message + _window(cluster))
     for answer in reversed(outcome.require_success().answers):
         if "kind" in answer:
             return Point(str(answer["kind"]), str(answer.get("value") or ""))
     raise OperationFailed(
         f"{outcome.member} does not say what {text} means: ./selfmonitor logs {outcome.member}"
     )
+
+
+def _window(cluster: Cluster) -> str:
+    try:
+        found = backup_inside.ask(backup_inside.find(cluster, "backup"), "info").answers
+        window = (found[-1] if found else {}).get("window") or {}
+        return f"; the recoverable window is {window['begin']} to {window['end']}"
+    except (OperationFailed, KeyError):
+        return ""
 
 
 def _check(container: Any, text: str) -> backup_inside.Outcome:

@@ -148,6 +148,21 @@ def test_a_name_that_is_nowhere_is_looked_for_once_more(
     assert len(containers["restore-test-1"].asked) == 2
 
 
+def test_a_time_to_come_is_refused_with_the_window_as_well(
+    stack: Cluster, containers: dict[str, Any], refusals: Callable[[int], None]
+) -> None:
+    refusals(0)
+    error = json.dumps({"event": "error", "message": "2099 is in the future"})
+    containers["restore-test-1"].answer = lambda command: (2, error)
+    info = json.dumps({"window": {"begin": "A", "end": "B"}})
+    containers["backup-1"].answer = lambda command: (0, info)
+    with pytest.raises(UserError, match=r"^2099 is in the future; the .* window is A to B$"):
+        module.reachable(stack, "2099-01-01T00:00:00Z")
+    containers["backup-1"].answer = lambda command: (1, "")
+    with pytest.raises(UserError, match=r"^2099 is in the future$"):
+        module.reachable(stack, "2099-01-01T00:00:00Z")
+
+
 def test_a_service_that_fails_is_not_asked_again(
     stack: Cluster, containers: dict[str, Any], refusals: Callable[[int], None]
 ) -> None:
