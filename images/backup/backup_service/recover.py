@@ -16,6 +16,8 @@ from backup_service.pgbackrest import PgBackRestError
 from backup_service.progress import Progress
 from backup_service.segments import lsn_bytes
 
+LOG_LINES = 10
+
 TIME, LSN, NAME, LATEST = "time", "lsn", "name", "latest"
 
 # pgBackRest ends with 1 when a segment is not there and with more when it could not look. The
@@ -78,10 +80,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """label: of the backup, as far as pgBackRest was told or said. bytes: on disk afterwards."""
+    """label: of the backup, as far as pgBackRest was told or said. bytes: on disk afterwards.
+    log: the last lines of what it said.
+    """
 
     label: str | None
     bytes: int
+    log: tuple[str, ...] = ()
 
 
 def parse(text: str, now: datetime) -> Target:
@@ -193,7 +198,8 @@ def restore_files(
     except PgBackRestError as error:
         raise RecoverFailed(explain(str(error), str(directory))) from None
     found = re.search(r"restore backup set (\S+?)[,\s]", said)
-    return Restored(found[1] if found else set_label, size(directory))
+    log = tuple(said.splitlines()[-LOG_LINES:])
+    return Restored(found[1] if found else set_label, size(directory), log)
 
 
 def size(directory: Path) -> int:

@@ -13,7 +13,6 @@ _CONFIGURATION = """\
 data_directory = '{data}'
 hba_file = '{own}/hba.conf'
 ident_file = '{own}/ident.conf'
-external_pid_file = ''
 unix_socket_directories = '{socket}'
 unix_socket_permissions = 0700
 shared_preload_libraries = '{libraries}'

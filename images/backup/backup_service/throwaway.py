@@ -18,7 +18,7 @@ from backup_service.errors import one_line
 from backup_service.progress import Progress
 from backup_service.recover import NotReached, RecoverFailed
 from backup_service.recovery_log import RecoveryLog
-from backup_service.segments import SEGMENT_BYTES
+from backup_service.segments import SEGMENT_BYTES, lsn_bytes, segment_number
 from backup_service.server_files import Listen
 
 if TYPE_CHECKING:
@@ -65,6 +65,12 @@ class Reached:
     timeline: int | None
     segment: str | None
     segments: int
+
+    def before(self, segment: str) -> bool:
+        """Whether all of this WAL segment was replayed."""
+        if self.lsn is None:
+            return False
+        return segment_number(segment)[1] < lsn_bytes(self.lsn) // SEGMENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
