@@ -8,7 +8,7 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from backup_service.canary import Entry
 
 FOLDER = "restore-test"
+# Paused, it would hold the locks of whatever was under way at the point, and an ALTER TABLE then
+# keeps everybody from asking; in service, what was not committed by then is undone.
+ACTION = "promote"
 DATABASE_STEPS = (
     *("window", "WAL continuity", "files", "recovery", "canary", "invariants"),
     *("page checksums", "WAL after the point"),
@@ -172,20 +175,22 @@ class _Test:
 
     # What is restored, and to when.
 
-    def _prepare(self) -> tuple[datetime, dict[str, Any], str, str]:
+    def _prepare(self) -> tuple[datetime, Mapping[str, Any], str, str]:
         """(point, backup as `info` lists it, the archive's folder in the vault, its name)."""
         found = window.find(self._settings, self._vault)
-        point = self._asked(found) if self._at else self._random(found)
         repository = pgbackrest.repository(self._settings.stanza)
-        labels = recover.backups_for(Target.at(point), repository["backup"])
+        backups = timelines.usable(repository, self._settings.stanza, found.archive_max)
+        if not backups:
+            raise NoWindow(
+                "no backup leads to the newest timeline: take one with "
+                "`selfmonitor backup now --kind full`"
+            )
+        point = self._asked(found) if self._at else self._random(found, backups[-1])
+        labels = recover.backups_for(Target.at(point), backups)
         if not labels:
             raise WrongInput(f"no backup was finished a second before {self._at}")
-        backup = next(each for each in repository["backup"] if each["label"] == labels[0])
-        archive_id = next(
-            str(each["id"])
-            for each in repository["archive"]
-            if each["database"]["id"] == backup["database"]["id"]
-        )
+        backup = next(each for each in backups if each["label"] == labels[0])
+        archive_id = timelines.archive_id(repository, backup["database"]["id"])
         self.details |= {
             "point": f"{point:%Y-%m-%dT%H:%M:%S.%fZ}",
             "backup": backup["label"],
@@ -211,14 +216,14 @@ class _Test:
             )
         return target.time
 
-    def _random(self, found: Window) -> datetime:
+    def _random(self, found: Window, newest: Mapping[str, Any]) -> datetime:
         """Anywhere between the newest backup and the end of the window, microseconds and all."""
+        # A backup's end is known to the second only.
+        stop = times.from_seconds(newest["timestamp"]["stop"]) + SECOND
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while (span := self._span(found)) is None:
+        while (span := self._span(stop, found.end)) is None:
             if time.monotonic() > deadline:
-                raise NoWindow(
-                    f"nothing was archived since the newest backup, {found.newest_backup_label}"
-                )
+                raise NoWindow(f"nothing was archived since the newest backup, {newest['label']}")
             self._progress.report("waiting for WAL after the newest backup", 0, None)
             time.sleep(LOOK_SECONDS)
             found = window.find(self._settings, self._vault)
@@ -231,19 +236,17 @@ class _Test:
                 break
         return point
 
-    def _span(self, found: Window) -> tuple[datetime, int] | None:
+    def _span(self, begin: datetime, end: datetime) -> tuple[datetime, int] | None:
         """(first point, how many microseconds) one can choose from."""
         from backup_service.canary import journal
 
-        # A backup's end is known to the second only.
-        begin = found.newest_backup_stop + SECOND
-        if begin >= found.end:
+        if begin >= end:
             return None
         if self._expected(begin) is None:
             vault: Any = self._vault
-            entries = journal(vault, begin, found.end)
-            begin = entries[0].time if entries else found.end
-        microseconds = (found.end - begin) // timedelta(microseconds=1)
+            entries = journal(vault, begin, end)
+            begin = entries[0].time if entries else end
+        microseconds = (end - begin) // timedelta(microseconds=1)
         return (begin, microseconds) if microseconds > 0 else None
 
     def _expected(self, point: datetime) -> "Entry | None":
@@ -262,7 +265,7 @@ class _Test:
             )
 
     def _continuity(
-        self, folder: str, archive_id: str, backup: dict[str, Any]
+        self, folder: str, archive_id: str, backup: Mapping[str, Any]
     ) -> tuple[Archived, ...]:
         def history(timeline: int) -> str:
             return timelines.history(self._settings.stanza, archive_id, timeline)
@@ -278,7 +281,7 @@ class _Test:
         folder = self._folder("postgres")
         return Throwaway(folder / "data", bin_dir=self._bin, environment=self._environment)
 
-    def _restore(self, server: Throwaway, point: datetime, backup: dict[str, Any]) -> Reached:
+    def _restore(self, server: Throwaway, point: datetime, backup: Mapping[str, Any]) -> Reached:
         began = time.monotonic()
         with self._step("files"):
             restored: Restored = recover.restore_files(
@@ -287,7 +290,7 @@ class _Test:
                 self._progress,
                 stanza=self._settings.stanza,
                 set_label=backup["label"],
-                action="pause",
+                action=ACTION,
                 total=backup["info"]["size"],
                 environment=self._environment,
             )
@@ -296,7 +299,7 @@ class _Test:
             self._found("files", True, f"{restored.bytes} bytes of {backup['label']}")
         with self._step("recovery"):
             try:
-                reached: Reached = server.start("pause", self._progress)
+                reached: Reached = server.start(ACTION, self._progress)
             finally:
                 self.details["server_log"] = server.log_tail
             self.details["reached"] = {
@@ -305,7 +308,9 @@ class _Test:
             }
             self.details["seconds_to_restore"] = round(time.monotonic() - began, 3)
             self._found(
-                "recovery", True, f"paused at {reached.lsn}, {reached.segments} segments replayed"
+                "recovery",
+                True,
+                f"in service at {reached.lsn}, {reached.segments} segments replayed",
             )
         return reached
 

@@ -214,20 +214,21 @@ class Throwaway:
         """Ends it with a checkpoint; by force when that takes too long."""
         if self._process is None:
             return
-        for request, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, QUIT_SECONDS)):
-            if not self.running:
-                break
-            self._process.send_signal(request)
+        if self.running:
+            self._process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(seconds)
+                self._process.wait(STOP_SECONDS)
         self.kill()
 
     def kill(self) -> None:
-        """Ends it and all it started at once."""
+        """Ends it and all it started, without a checkpoint."""
         if self._process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self.running:
+            self._process.send_signal(signal.SIGQUIT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(QUIT_SECONDS)
+        leftover.end_group(self._process.pid)
         self._process.wait()
         self._process = None
 
