@@ -61,7 +61,7 @@ class BackupService(pulumi.ComponentResource):
             run(self._replication(copy), self, after=(*backup, *copy.servers))
         run(self._restore_test(), self, after=self._vault.place.servers)
         run(self._side(), self, after=self._vault.place.servers)
-        if self._vault.recovery:
+        if self._vault.recovery and self._vault.recovery.redis:
             before = (*args.redis.servers, *self._vault.place.servers)
             run(self._load_redis(), self, after=before)
         self.register_outputs({})

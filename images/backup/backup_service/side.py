@@ -97,6 +97,17 @@ def restore(
     return document
 
 
+def check(settings: Settings, text: str, *, vault: Storage | None = None) -> dict[str, Any]:
+    """Whether one can restore to `text`: {"kind", "value", "window"}, and nothing is changed.
+
+    Raises WrongInput (the window is in its text), and what the vault raises.
+    """
+    target = recover.parse(text, times.now())
+    found = window.find(settings, vault or jobs.open_vault(settings))
+    check_target(target, found)
+    return {"kind": target.kind, "value": target.value, "window": found.document()}
+
+
 def drop(settings: Settings, *, data: Path = DATA) -> dict[str, Any]:
     """Removes the side instance: {"dropped": whether there was one}. Raises AlreadyRunning."""
     with jobs.locked(LOCK, data):
