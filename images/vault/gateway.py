@@ -61,9 +61,9 @@ class Configuration:
     policies: dict[str, list[dict[str, Any]]]
 
     @classmethod
-    def load(cls, files: Path = FILES) -> "Configuration":
+    def load(cls) -> "Configuration":
         """Raises WrongSettings."""
-        path = files / "vault.json"
+        path = FILES / "vault.json"
         found = _object(path)
         try:
             configuration = cls(**{name: found[name] for name in cls.__dataclass_fields__})
@@ -118,18 +118,18 @@ def _object(path: Path) -> dict[str, Any]:
     return found
 
 
-def write_identities(files: Path = FILES, run: Path = RUN) -> None:
+def write_identities() -> None:
     """Who may come, as the gateway reads it, in memory. Raises WrongSettings.
 
     identities.json: {name: secret}.
     """
-    identities = _object(files / "identities.json")
+    identities = _object(FILES / "identities.json")
     if ADMINISTRATOR in identities:
-        raise WrongSettings(f"{files / 'identities.json'}: {ADMINISTRATOR} must not be in it")
-    for name in Configuration.load(files).policies:
+        raise WrongSettings(f"{FILES / 'identities.json'}: {ADMINISTRATOR} must not be in it")
+    for name in Configuration.load().policies:
         if name not in identities:
-            raise WrongSettings(f"{files / 'vault.json'}: {name} is not in identities.json")
-    folder = run / IDENTITIES
+            raise WrongSettings(f"{FILES / 'vault.json'}: {name} is not in identities.json")
+    folder = RUN / IDENTITIES
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     accounts = {
         name: {"access": name, "secret": secret, "role": "user"}

@@ -62,7 +62,9 @@ class Done:
 def versions(client: Any, bucket: str) -> Iterator[list[Version]]:
     """All versions of one key after the other, newest first."""
     for key, found in itertools.groupby(_listed(client, bucket), key=lambda each: each["Key"]):
-        history = [(written(each["VersionId"], each["LastModified"]), each) for each in found]
+        # The gateway may begin a page with what the one before ended with.
+        once = {each["VersionId"]: each for each in found}.values()
+        history = [(written(each["VersionId"], each["LastModified"]), each) for each in once]
         history.sort(key=lambda each: (each[0], each[1]["VersionId"]), reverse=True)
         replaced: datetime | None = None
         result = []

@@ -76,7 +76,7 @@ class State:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        # "hot", "rest" → what is missing: the oldest's time, objects, bytes.
+        # "hot", "backups", "rest" → what is missing: the oldest's time, objects, bytes.
         self._behind: dict[str, tuple[datetime, int, int]] = {}
         self._away: str | None = None
         self._message = ""
@@ -241,6 +241,7 @@ class Replication:
             which = COPY_AWAY if error.host == self._copy.host else SOURCE_AWAY
             self._state.away(which, str(error))
             return False
+        self._state.write()
         return True
 
     # What is looked at.
@@ -282,8 +283,8 @@ class Replication:
         if last and not left:
             left, _ = self._copy_backups(last)
             if not left:
-                left = self._copy_all("rest", sorted(last, key=lambda each: rank(each.key)))
-        self._state.behind("rest", left)
+                left = self._copy_all("backups", sorted(last, key=lambda each: rank(each.key)))
+        self._state.behind("backups", left)
 
     def _copy_backups(self, waiting: Sequence[Object]) -> tuple[list[Object], list[Object]]:
         """What could not be copied, and what refers to it and was not."""
@@ -300,7 +301,7 @@ class Replication:
         while found := list(itertools.islice(missing, MOST_LISTED)):
             last += [each for each in found if rank(each.key)]
             data = [each for each in found if not rank(each.key)]
-            left += self._copy_all("rest", data, waiting or last)
+            left += self._copy_all("backups", data, waiting or last)
         return left, last
 
     def _full(self) -> None:
