@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
+
 from backup_service import gpg
 from backup_service.gpg import GpgError, decrypted, encrypted
 from backup_service.pipeline import Measured, Program
