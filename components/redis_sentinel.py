@@ -24,7 +24,10 @@ SENTINEL_MEMORY_MIB = 96
 
 # Users of the members and of the Sentinels, one a purpose. The application's may also ask the
 # Sentinels, with the same password.
-USERS = ("application", "replication", "sentinel", "keeper", "router", "monitor", "backup")
+USERS = (
+    *("application", "replication", "sentinel", "keeper", "router", "monitor"),
+    *("backup", "restore"),
+)
 SENTINEL_USERS = ("application", "sentinel", "keeper", "events")
 
 

@@ -60,7 +60,7 @@ def generated_secrets(recording: Any) -> list[str]:
         for key in ("result", "privateKeyPem")
         if key in made
     ]
-    assert len(found) == 25, "fourteen passwords and eleven keys"
+    assert len(found) == 26, "fifteen passwords and eleven keys"
     return found
 
 
@@ -405,7 +405,7 @@ def test_the_secrets_the_canary_looks_for_do_reach_who_needs_them(local: Any) ->
         for n in ("authority", "postgres-consensus-authority")
     }
     # The servers have these as hashes: the application's own is an output, the others nobody's yet.
-    outside = {f"redis-password-{user}" for user in ("application", "monitor", "backup")}
+    outside = {f"redis-password-{user}" for user in ("application", "monitor", "backup", "restore")}
     for name, made in local.values.items():
         if "result" in made:
             assert (made["result"] in delivered) is (name not in outside), name
@@ -441,7 +441,10 @@ def test_the_outputs_are_endpoints_passwords_and_the_authority(local: Any) -> No
 def test_every_role_has_a_password_of_its_own_and_all_differ(local: Any) -> None:
     passwords = {name: made["result"] for name, made in local.values.items() if "result" in made}
     roles = ("postgres", "replicator", "rewind", "pgbouncer", "monitor", "user")
-    users = ("application", "replication", "sentinel", "keeper", "router", "monitor", "backup")
+    users = (
+        *("application", "replication", "sentinel", "keeper", "router", "monitor"),
+        *("backup", "restore"),
+    )
     assert passwords.keys() == {
         *(f"postgres-password-{role}" for role in roles),
         *(f"redis-password-{user}" for user in (*users, "events")),

@@ -7,25 +7,33 @@ from typing import Any
 
 import pytest
 
-REDIS_USERS = ("application", "replication", "sentinel", "keeper", "router", "monitor", "backup")
+REDIS_USERS = (
+    *("application", "replication", "sentinel", "keeper", "router", "monitor"),
+    *("backup", "restore"),
+)
 SENTINEL_USERS = ("application", "sentinel", "keeper", "events")
 KINDS = [*(("redis-1", u) for u in REDIS_USERS), *(("sentinel-1", u) for u in SENTINEL_USERS)]
 
 
 @dataclass(frozen=True)
 class User:
-    """One line of a users.acl. rules: what it may do, in the order in which Redis applies them."""
+    """One line of a users.acl. rules: what it may do, in the order in which Redis applies them.
+
+    besides: what it may do with other keys, a selector in brackets.
+    """
 
     on: bool
     secrets: tuple[str, ...]
     keys: tuple[str, ...]
     channels: tuple[str, ...]
     rules: tuple[str, ...]
+    besides: tuple[str, ...] = ()
 
 
 def users(recording: Any, server: str) -> dict[str, User]:
     found = {}
     for line in recording.file(server, "users.acl").splitlines():
+        line, *selectors = re.split(r" \((.*?)\)", line)
         first, name, *words = line.split(" ")
         assert first == "user"
         assert name not in found
@@ -35,10 +43,12 @@ def users(recording: Any, server: str) -> dict[str, User]:
             keys=tuple(w for w in words if w[0] in "~%" or w == "allkeys"),
             channels=tuple(w for w in words if w[0] == "&" or w == "allchannels"),
             rules=tuple(w for w in words if w[0] in "+-" or w in ("allcommands", "nocommands")),
+            besides=tuple(filter(None, selectors)),
         )
-        assert words.index("-@all") < min(
-            (i for i, w in enumerate(words) if w[0] == "+"), default=len(words)
-        ), "what is not named is not allowed"
+        for part in (words, *(each.split(" ") for each in found[name].besides)):
+            assert part.index("-@all") < min(
+                (i for i, w in enumerate(part) if w[0] == "+"), default=len(part)
+            ), "what is not named is not allowed"
     return found
 
 
@@ -84,7 +94,9 @@ def test_only_the_application_touches_keys_or_is_given_whole_groups_of_commands(
     local: Any, server: str, name: str
 ) -> None:
     found = users(local, server)[name]
-    assert found.keys == ()
+    # Who makes backups and restores them: in one direction, see below.
+    assert bool(found.keys) is (name in ("backup", "restore"))
+    assert not [key for key in found.keys if not key.startswith("%W~")]
     assert [rule for rule in found.rules if "@" in rule] == ["-@all"]
     assert all(rule == "-@all" or re.fullmatch(r"\+[a-z|-]+", rule) for rule in found.rules)
 
@@ -179,13 +191,30 @@ def test_the_keeper_of_a_member_does_what_its_programs_need(local: Any) -> None:
     }
 
 
-def test_a_backup_takes_the_stream_of_changes_and_writes_nothing(local: Any) -> None:
+def test_a_backup_takes_the_stream_of_changes_and_writes_one_key(local: Any) -> None:
+    """The canary, by which a restored snapshot is known to be that very one."""
     assert commands(local, "redis-1", "backup") == {
-        *("ping", "info", "sync", "psync", "replconf", "bgsave", "lastsave", "client|setinfo")
+        *("ping", "info", "sync", "psync", "replconf", "bgsave", "lastsave", "client|setinfo"),
+        *("set", "wait"),
     }
+    found = users(local, "redis-1")["backup"]
+    # Without the right to read, SET … GET is refused too.
+    assert (found.keys, found.channels, found.besides) == (("%W~selfmonitor:canary",), (), ())
 
 
-@pytest.mark.parametrize("name", ["replication", "router", "monitor", "backup", "application"])
+def test_a_restore_writes_what_a_snapshot_held_and_reads_nothing(local: Any) -> None:
+    assert commands(local, "redis-1", "restore") == {
+        *("ping", "info", "select", "wait", "restore", "function|restore", "client|setinfo")
+    }
+    found = users(local, "redis-1")["restore"]
+    assert (found.keys, found.channels) == (("%W~*",), ())
+    # How far it came is noted in a key of its own.
+    assert found.besides == ("%RW~selfmonitor:* -@all +get +set +exists",)
+
+
+@pytest.mark.parametrize(
+    "name", ["replication", "router", "monitor", "backup", "restore", "application"]
+)
 def test_nobody_but_sentinels_and_the_keeper_changes_a_role(local: Any, name: str) -> None:
     assert not commands(local, "redis-1", name) & CHANGES_DATA
 
