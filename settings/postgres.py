@@ -11,8 +11,8 @@ from settings.values import Port, QuorumCount, must_be_odd
 Identifier = Annotated[str, Field(min_length=1, max_length=63)]
 ParameterName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.]*$")]
 
-RESERVED_ROLES = frozenset({"postgres", "replicator", "rewind", "pgbouncer", "monitor"})
-RESERVED_DATABASES = frozenset({"postgres", "template0", "template1"})
+RESERVED_ROLES = frozenset({"postgres", "replicator", "rewind", "pgbouncer", "monitor", "backup"})
+RESERVED_DATABASES = frozenset({"postgres", "template0", "template1", "selfmonitor"})
 # What the cluster's safety rests on; set by the platform, not by a stack file.
 MANAGED_PARAMETERS = frozenset(
     {
