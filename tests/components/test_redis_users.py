@@ -90,7 +90,7 @@ def test_all_members_let_the_same_users_in(local: Any) -> None:
 
 
 @pytest.mark.parametrize(("server", "name"), [k for k in KINDS if k != ("redis-1", "application")])
-def test_only_the_application_touches_keys_or_is_given_whole_groups_of_commands(
+def test_only_the_application_reads_keys_or_is_given_whole_groups_of_commands(
     local: Any, server: str, name: str
 ) -> None:
     found = users(local, server)[name]
