@@ -114,5 +114,75 @@ def test_a_setting_that_is_given_as_another_type_is_a_difference(provision: Any)
 
 
 def test_nobody_becomes_a_role_of_the_cluster_through_the_routers(provision: Any) -> None:
-    for condition in ("NOT rolsuper", "NOT rolreplication", "NOT IN ('pgbouncer', 'rewind')"):
+    for condition in (
+        "NOT rolsuper",
+        "NOT rolreplication",
+        "NOT IN ('pgbouncer', 'rewind', 'backup')",
+    ):
         assert condition in provision.USER_LOOKUP
+
+
+class Catalog:
+    """What the server says, by what the question contains; what is changed."""
+
+    def __init__(self, provision: Any, monkeypatch: pytest.MonkeyPatch, **says: Any) -> None:
+        self.changed: list[str] = []
+        self.says = says
+        monkeypatch.setattr(provision, "query", self.query)
+        monkeypatch.setattr(provision, "execute", self.execute)
+        monkeypatch.setattr(provision.sql, "SQL", Text, raising=False)
+        monkeypatch.setattr(provision.sql, "Identifier", "<{}>".format, raising=False)
+
+    def query(self, _: Any, statement: str, *values: str) -> list[Any]:
+        for word, rows in self.says.items():
+            if word in statement:
+                return [row for row in rows if not values or row == (values[-1],)]
+        raise AssertionError(statement)
+
+    def execute(self, _: Any, statement: Any) -> None:
+        self.changed.append(str(statement))
+
+
+class Text(str):
+    def format(self, *values: Any, **_: Any) -> str:  # type: ignore[override]
+        return str.format(self, *values)
+
+
+ROLES = [("pg_read_all_data",), ("pg_monitor",)]
+FUNCTIONS = [("pg_switch_wal()",), ("pg_create_restore_point(text)",)]
+
+
+def test_the_backup_role_reads_everything_everywhere(
+    provision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = {"rolbypassrls": [], "pg_has_role": [], "pg_database": [("app",), ("postgres",)]}
+    catalog = Catalog(provision, monkeypatch, **says)
+    provision.ensure_backup_role(None)
+    assert catalog.changed == [
+        "ALTER ROLE backup BYPASSRLS",
+        "GRANT <pg_read_all_data> TO backup",
+        "GRANT <pg_monitor> TO backup",
+        "GRANT CONNECT ON DATABASE <app> TO backup",
+        "GRANT CONNECT ON DATABASE <postgres> TO backup",
+    ]
+
+
+def test_the_backup_role_may_switch_segments_and_name_points(
+    provision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(provision, monkeypatch, has_function_privilege=[])
+    provision.ensure_backup_functions(None)
+    assert catalog.changed == [
+        "GRANT EXECUTE ON FUNCTION pg_switch_wal() TO backup",
+        "GRANT EXECUTE ON FUNCTION pg_create_restore_point(text) TO backup",
+    ]
+
+
+def test_what_the_backup_role_has_already_is_not_given_again(
+    provision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = {"rolbypassrls": [(1,)], "pg_has_role": ROLES, "has_function_privilege": FUNCTIONS}
+    catalog = Catalog(provision, monkeypatch, pg_database=[], **says)
+    provision.ensure_backup_role(None)
+    provision.ensure_backup_functions(None)
+    assert catalog.changed == []

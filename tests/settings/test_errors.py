@@ -229,6 +229,15 @@ def test_a_subnet_too_small_for_the_segments_is_refused(subnet: str) -> None:
             "postgres.databases[0].name: template1 belongs to the cluster: choose another name",
         ),
         (
+            {"databases": [{"name": "selfmonitor", "owner": "shop"}]},
+            "postgres.databases[0].name: selfmonitor belongs to the cluster: choose another name",
+        ),
+        (
+            {"databases": [{"name": "shop", "owner": "backup"}]},
+            "postgres.databases[0].owner: backup is a role of the cluster itself: "
+            "choose another name",
+        ),
+        (
             {"databases": [{"name": "shop", "owner": "postgres"}]},
             "postgres.databases[0].owner: postgres is a role of the cluster itself: "
             "choose another name",

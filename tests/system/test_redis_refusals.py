@@ -27,7 +27,14 @@ DENIED = "has no permissions to run|DEBUG command not allowed"
 # is for none of them.
 OWN_USERS = {
     "monitor": (("INFO server", "DBSIZE", "ROLE"), ("LATENCY RESET", "SLOWLOG RESET")),
-    "backup": (("INFO server", "LASTSAVE"), ("SAVE", "DBSIZE", "RANDOMKEY")),
+    "backup": (
+        ("INFO server", "LASTSAVE", "SET selfmonitor:canary x"),
+        ("SAVE", "DBSIZE", "RANDOMKEY", "GET selfmonitor:canary", "SET selfmonitor:canary x GET"),
+    ),
+    "restore": (
+        ("INFO server", "GET selfmonitor:restored"),
+        ("DBSIZE", "RANDOMKEY", f"DUMP {CANARY}", "FUNCTION LIST", "REPLICAOF NO ONE"),
+    ),
     "router": (("PING", "INFO replication"), ("ROLE", "DBSIZE", "LASTSAVE", "CLIENT LIST")),
     "keeper": (("PING", "INFO replication"), ("CONFIG REWRITE", "CLIENT LIST", "ACL SETUSER x")),
     "sentinel": (("PING", "ROLE"), ("CONFIG SET maxmemory 0", "PUBLISH news x")),
@@ -188,7 +195,7 @@ def test_nobody_changes_what_the_sentinels_watch(stack, user):
                 client.execute_command(*command.split())
 
 
-@pytest.mark.parametrize("user", ["replication", "router", "monitor", "backup"])
+@pytest.mark.parametrize("user", ["replication", "router", "monitor", "backup", "restore"])
 def test_users_of_redis_alone_are_unknown_to_the_sentinels(stack, user):
     password = stack.password(f"redis-password-{user}")
     with stack.redis("redis-1", username=user, password=password) as client:
