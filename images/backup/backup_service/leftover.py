@@ -49,16 +49,13 @@ def remove(folder: Path) -> None:
     for data in folder.glob("**/postmaster.pid"):
         end_server(data.parent)
     deadline = time.monotonic() + REMOVE_SECONDS
-    while True:
+    while folder.exists():
         try:
             shutil.rmtree(folder)
-        except FileNotFoundError:
-            if not folder.exists():
-                return
         except OSError:
             if time.monotonic() > deadline:
                 raise
-        time.sleep(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
 
 
 def _lives(group: int) -> bool:
