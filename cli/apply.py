@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 STOP_LAST = ("redis", "postgres", "etcd", "vault-copy", "vault")
 # Whose data outlives the databases' own, with --keep-vault.
 VAULTS = ("vault", "vault-copy")
-# What is fetched from a vault may take hours; a member that has given up is noticed before.
-RECOVERY_SECONDS = 6 * 3600
 
 
 class Applier(Protocol):
@@ -161,7 +159,6 @@ class StandaloneApplier:
             dry_run=dry_run,
             report=report,
             progress=progress,
-            patience_seconds=RECOVERY_SECONDS if self._project.recovery else 0,
         )
         try:
             # A context of its own: the SDK keeps a run's outputs there, and one process may run

@@ -56,7 +56,7 @@ def decide(
     to: str | None,
 ) -> Beginning | None:
     """What the stack begins with; None: it has its data, or is new. Raises UserError, with nothing
-    changed, for what would lose data or bring none.
+    changed, for what would lose data or bring none, and SettingsError.
     """
     there: dict[str, list[str]] = {}
     for volume in data_volumes(project, client):
@@ -87,6 +87,8 @@ def decide(
                 else ", nor any other: there is nothing to recover from"
             )
         )
+    # What the stack could not be applied with is refused here. Raises SettingsError.
+    _ = project.recovering(found.source, found.to).settings
     note.write({"source": found.source, "asked": to, "to": found.to})
     return found
 

@@ -119,6 +119,9 @@ def restore(
         progress = Progress(
             asked.strip(), point.value, str(point), _mark(datetime.now(UTC)), changed
         )
+    recovering = project.recovering("vault", progress.to or None, redis=False)
+    # What the stack could not be applied with is refused before anything stops.
+    _ = recovering.settings
     confirm(
         cluster.stack, _warning(cluster.stack, progress), "nothing was changed by this", yes=yes
     )
@@ -126,7 +129,7 @@ def restore(
     run.step(STOPPED, "stopping PostgreSQL, the primary last", run.stop)
     run.step(CLEARED, "clearing what the consensus store knows of it", run.clear)
     run.step(ASIDE, "setting the old data aside", run.set_aside)
-    by = applier(project.recovering("vault", progress.to or None), client)
+    by = applier(recovering, client)
     by.up(steps)
     write_credentials(project, by)
     wait_until_healthy(Cluster(project, client), steps, RECOVERED_SECONDS)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,7 +33,7 @@ class Project:
     root: Path
     stack: str
     config_file: Path | None = None
-    recovery: Mapping[str, str] | None = None
+    recovery: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not STACK_NAME.fullmatch(self.stack):
@@ -54,9 +55,17 @@ class Project:
         """The stack file. Raises SettingsError when there is none."""
         return self.config_file or stack_file(self.root, self.stack)
 
-    def recovering(self, source: str, to: str | None) -> "Project":
-        """The same stack, for a run that begins with its backups; to None: all there is."""
-        return replace(self, recovery={"source": source, **({"to": to} if to else {})})
+    def recovering(self, source: str, to: str | None, *, redis: bool = True) -> "Project":
+        """The same stack, for a run that begins with its backups; to None: all there is.
+
+        redis: an empty Redis gets its newest snapshot as well.
+        """
+        recovery: dict[str, Any] = {"source": source}
+        if to is not None:
+            recovery["to"] = to
+        if not redis:
+            recovery["redis"] = False
+        return replace(self, recovery=recovery)
 
     @cached_property
     def settings(self) -> StackSettings:

@@ -18,8 +18,8 @@ AGO = re.compile(
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 # A point younger than this may simply not have reached the vault yet.
 RECENT_SECONDS = 300
-# The window ends with the last commit of the canary that is known to the vault: the next commit
-# is a few seconds away, and what is known is written there every half minute.
+# The window ends with the last commit of the canary in the vault: the next one is a few seconds
+# away, and the vault is told of it half a minute later at the latest.
 ARRIVAL_SECONDS = 75
 POLL_SECONDS = 5
 
@@ -37,11 +37,6 @@ class Point:
         return {"lsn": f"LSN {self.value}", "name": f"restore point {self.value}"}.get(
             self.kind, "the end of the archived WAL"
         )
-
-    @property
-    def setting(self) -> str | None:
-        """As the stack setting recovery.to says it."""
-        return self.value or None
 
 
 def fixed(text: str, now: datetime | None = None) -> str:
@@ -86,9 +81,12 @@ def switch_wal(cluster: Cluster) -> bool:
     """Has the primary hand over the WAL it has; whether that worked. It need not."""
     try:
         container = backup_inside.find(cluster, "backup")
-        return backup_inside.ask(container, "switch-wal").status == 0
+        switched = backup_inside.ask(container, "switch-wal").status == 0
+        # By the canary's journal the vault knows up to when its WAL reaches.
+        backup_inside.ask(container, "flush-journal")
     except OperationFailed:
         return False
+    return switched
 
 
 def reachable(
@@ -115,12 +113,24 @@ def reachable(
             time.sleep(POLL_SECONDS)
             if not again and time.monotonic() > next_commit:
                 again = switch_wal(cluster)
+    if outcome.status == backup_inside.WRONG_INPUT and "window" not in outcome.message:
+        # Of a time to come it says no more than that; one wants to know which there are.
+        raise UserError(outcome.message + _window(cluster))
     for answer in reversed(outcome.require_success().answers):
         if "kind" in answer:
             return Point(str(answer["kind"]), str(answer.get("value") or ""))
     raise OperationFailed(
         f"{outcome.member} does not say what {text} means: ./selfmonitor logs {outcome.member}"
     )
+
+
+def _window(cluster: Cluster) -> str:
+    try:
+        found = backup_inside.ask(backup_inside.find(cluster, "backup"), "info").answers
+        window = (found[-1] if found else {}).get("window") or {}
+        return f"; the recoverable window is {window['begin']} to {window['end']}"
+    except (OperationFailed, KeyError):
+        return ""
 
 
 def _check(container: Any, text: str) -> backup_inside.Outcome:

@@ -61,7 +61,7 @@ class BackupService(pulumi.ComponentResource):
             run(self._replication(copy), self, after=(*backup, *copy.servers))
         run(self._restore_test(), self, after=self._vault.place.servers)
         run(self._side(), self, after=self._vault.place.servers)
-        if self._vault.recovery:
+        if self._vault.recovery and self._vault.recovery.redis:
             before = (*args.redis.servers, *self._vault.place.servers)
             run(self._load_redis(), self, after=before)
         self.register_outputs({})
@@ -172,10 +172,11 @@ class BackupService(pulumi.ComponentResource):
 
     def _restore_test(self) -> Workload:
         peer = Peer("restore-test", 12, 1, (Segment.RESTORE,))
+        memory = self._vault.settings.memory_mib
         return self._workload(
             peer,
             "its schedule",
-            memory_mib=2 * self._vault.settings.memory_mib,
+            memory_mib=memory + max(memory, self._args.redis.data_mib),
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer),
@@ -207,7 +208,10 @@ class BackupService(pulumi.ComponentResource):
             runs_once=True,
             patience_seconds=RECOVERY_SECONDS,
             data=None,
-            scratch={"/tmp": 64, DATA: self._vault.settings.memory_mib // 2},
+            # A snapshot, decrypted, and a server that has loaded it: both in memory, and gone
+            # with the job.
+            memory_mib=self._vault.settings.memory_mib + 2 * self._args.redis.data_mib,
+            scratch={"/tmp": 64 + self._args.redis.data_mib, DATA: 16},
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer),

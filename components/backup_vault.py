@@ -196,6 +196,7 @@ class BackupVault(pulumi.ComponentResource):
             "region": region,
             "port": PORT,
             "lock_days": self.settings.lock_days,
+            "policies": {identity: policy(identity) for identity in identities},
         }
         workload = Workload(
             **vars(peer),

@@ -167,3 +167,6 @@ class RecoverySettings(Settings):
         description="A time (ISO 8601), an LSN or the name of a restore point; "
         "left out: all there is.",
     )
+    redis: bool = Field(
+        default=True, description="Fill Redis, which must be empty, from the newest snapshot."
+    )

@@ -30,17 +30,10 @@ LOG_LINES = 40
 # A one-shot container that places files or runs SQL takes seconds; one that restarts members for
 # a setting, minutes at the most.
 JOB_SECONDS = 300
+# Who is given more time than this has a lot to fetch, and says how far it is.
+LONG_SECONDS = 900
 # Docker doubles its pause from 100 ms at each restart: eight are some 25 s of trying in vain.
 RESTARTS_IN_VAIN = 8
-
-
-# How long one waits for a container is no part of it.
-WAITING = ("wait", "waitTimeout")
-
-
-def own_hashes(hashes: Mapping[str, str]) -> dict[str, str]:
-    """The hashes of what a container itself is made of."""
-    return {name: each for name, each in hashes.items() if name not in WAITING}
 
 
 def labels_of(inputs: Inputs) -> dict[str, str]:
@@ -243,17 +236,12 @@ class Volumes:
 
 
 class Containers:
-    """docker:index/container:Container, servers and one-shots.
-
-    patience_seconds: what a start or a one-shot may take at least. While there is patience, the
-    last line of its log tells how far it is.
-    """
+    """docker:index/container:Container, servers and one-shots."""
 
     kind = "container"
 
-    def __init__(self, client: docker.DockerClient, patience_seconds: int = 0) -> None:
+    def __init__(self, client: docker.DockerClient) -> None:
         self._client = client
-        self._patience = patience_seconds
 
     def title(self, inputs: Inputs) -> str:
         """The name a person sees."""
@@ -266,9 +254,8 @@ class Containers:
         found = self._find(inputs)
         if found is None:
             return Change(Action.CREATE)
-        if found.labels.get(LABEL_INPUTS) != combined_hash(own_hashes(hashes)):
-            before = None if recorded is None else own_hashes(recorded)
-            return Change(Action.REPLACE, what_differs(before, own_hashes(hashes)))
+        if found.labels.get(LABEL_INPUTS) != combined_hash(hashes):
+            return Change(Action.REPLACE, what_differs(recorded, hashes))
         if found.status in ("created", "dead", "removing"):
             return Change(Action.REPLACE, "was never finished")
         if found.labels.get(LABEL_IDENTITY) != self._volume_identities(inputs):
@@ -384,7 +371,7 @@ class Containers:
             ports=[(p["internal"], p["protocol"]) for p in ports],
             labels={
                 **labels_of(inputs),
-                LABEL_INPUTS: combined_hash(own_hashes(hashes)),
+                LABEL_INPUTS: combined_hash(hashes),
                 LABEL_IDENTITY: self._volume_identities(inputs),
             },
             healthcheck=_healthcheck(inputs),
@@ -402,7 +389,7 @@ class Containers:
 
     def _wait_until_done(self, inputs: Inputs, progress: Progress) -> int:
         name = inputs["name"]
-        patience = max(inputs.get("waitTimeout") or JOB_SECONDS, self._patience)
+        patience = inputs.get("waitTimeout") or JOB_SECONDS
         deadline = time.monotonic() + patience
         while True:
             found = self._find(inputs)
@@ -415,19 +402,14 @@ class Containers:
                 return code
             if time.monotonic() > deadline:
                 raise ApplyError(f"{name} is not done after {patience} s", _last_lines(found))
-            self._tell(found, "at work", progress)
+            _tell(found, patience, "at work", progress)
             time.sleep(POLL_SECONDS)
-
-    def _tell(self, found: Any, meanwhile: str, progress: Progress) -> None:
-        """How far something that may take long is, by its own word."""
-        if self._patience:
-            progress(": ".join((meanwhile, *_last_lines(found, 1))))
 
     def _wait_until_healthy(self, inputs: Inputs, progress: Progress) -> None:
         name = inputs["name"]
         meaning = labels_of(inputs).get(LABEL_WAITS_FOR, "its health check")
         progress(f"waiting for {meaning}")
-        patience = max(inputs["waitTimeout"], self._patience)
+        patience = inputs["waitTimeout"]
         deadline = time.monotonic() + patience
         while True:
             found = self._find(inputs)
@@ -448,7 +430,7 @@ class Containers:
                     f"{name} does not become healthy: waited for {meaning}; {how}",
                     _last_lines(found) + _last_probe(state),
                 )
-            self._tell(found, f"waiting for {meaning}", progress)
+            _tell(found, patience, f"waiting for {meaning}", progress)
             time.sleep(POLL_SECONDS)
 
 
@@ -481,6 +463,12 @@ def _archive(upload: Mapping[str, Any]) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def _tell(container: Any, patience: int, meanwhile: str, progress: Progress) -> None:
+    """How far something that may take long is, by the last line of its own log."""
+    if patience >= LONG_SECONDS:
+        progress(": ".join((meanwhile, *_last_lines(container, 1))))
 
 
 def _last_lines(container: Any, number: int = LOG_LINES) -> tuple[str, ...]:

@@ -33,6 +33,13 @@ from standalone.plan import (
 from standalone.state import State
 from standalone.values import MAKERS, renewal_reason
 
+DOCKER_TYPES: dict[str, Callable[[docker.DockerClient], Handler]] = {
+    "docker:index/remoteImage:RemoteImage": Images,
+    "docker:index/network:Network": Networks,
+    "docker:index/volume:Volume": Volumes,
+    "docker:index/container:Container": Containers,
+}
+
 
 class UnsupportedResource(Exception):
     """A resource type that only the real engine can create."""
@@ -62,7 +69,6 @@ class Engine(pulumi.runtime.Mocks):
 
     report: called once a resource when its step is done (or planned), from several threads.
     progress: called with (name, text) while a step is under way.
-    patience_seconds: how long a start or a one-shot may take at least, whatever it declares.
     """
 
     def __init__(
@@ -74,7 +80,6 @@ class Engine(pulumi.runtime.Mocks):
         dry_run: bool,
         report: Report,
         progress: Callable[[str, str], None],
-        patience_seconds: int = 0,
     ) -> None:
         self._client = client
         self._state = state
@@ -82,12 +87,7 @@ class Engine(pulumi.runtime.Mocks):
         self._dry_run = dry_run
         self._report = report
         self._progress = progress
-        self._handlers: dict[str, Handler] = {
-            "docker:index/remoteImage:RemoteImage": Images(client),
-            "docker:index/network:Network": Networks(client),
-            "docker:index/volume:Volume": Volumes(client),
-            "docker:index/container:Container": Containers(client, patience_seconds),
-        }
+        self._handlers = {token: make(client) for token, make in DOCKER_TYPES.items()}
         self._declared: set[str] = set()
         self._names: set[str] = set()
         self._guard = threading.Lock()

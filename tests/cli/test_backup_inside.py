@@ -164,9 +164,10 @@ def test_a_container_that_stops_meanwhile_is_named(container: Container) -> None
     container.beside("hangs").touch()
 
     def stops(what: str, done: int, total: int | None) -> None:
+        # The shell first: it would still tell how the job ended.
         for running in container.running:
-            os.kill(int(container.beside("pid").read_text()), signal.SIGKILL)
             running.kill()
+        os.kill(int(container.beside("pid").read_text()), signal.SIGKILL)
 
     with pytest.raises(OperationFailed, match="backup-1 stopped while the job ran"):
         module.run(container, "run", "full", on_progress=stops)

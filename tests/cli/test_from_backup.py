@@ -13,6 +13,7 @@ from cli import up as up_module
 from cli.errors import UserError
 from cli.from_backup import Beginning
 from cli.project import Project
+from settings.errors import SettingsError
 
 
 @pytest.fixture
@@ -20,6 +21,8 @@ def project(tmp_path: Any) -> Project:
     found = Project(tmp_path, "local")
     found.directory.mkdir(parents=True)
     found.__dict__["configuration"] = {}
+    (tmp_path / "Pulumi.yaml").write_text("name: selfmonitor\n")
+    (tmp_path / "Pulumi.local.yaml").write_text("config: {}\n")
     return found
 
 
@@ -94,6 +97,17 @@ def test_it_begins_with_the_copy_and_up_to_a_point(decide: Callable[..., Any]) -
     found = decide("vault-copy", wanted=True, source="copy", to="2026-11-23T00:00:00Z")
     assert found == Beginning("copy", "2026-11-23T00:00:00Z")
     assert str(found) == "the second region's copy as of 2026-11-23T00:00:00Z"
+
+
+def test_a_copy_that_the_stack_file_does_not_have_is_refused(
+    decide: Callable[..., Any], project: Project
+) -> None:
+    (project.root / "Pulumi.local.yaml").write_text(
+        "config:\n  selfmonitor:backup: {second_region: false}\n"
+    )
+    with pytest.raises(SettingsError, match="second_region"):
+        decide("vault-copy", wanted=True, source="copy")
+    assert under_way.from_backup(project).read() is None
 
 
 def test_a_stack_that_has_data_is_not_overwritten(

@@ -19,7 +19,9 @@ from cli import restore as command
 from cli.cluster import Cluster
 from cli.console import Steps
 from cli.errors import OperationFailed, UserError
+from cli.project import Project
 from cli.recovery_point import Point
+from settings.errors import SettingsError
 
 MEMBERS = ("postgres-1", "postgres-2", "postgres-3")
 TO = "2026-11-23T11:50:00.000000Z"
@@ -124,6 +126,7 @@ def world(
 
         return SimpleNamespace(up=up)
 
+    monkeypatch.setattr(Project, "settings", SimpleNamespace())
     stack.project.directory.mkdir(parents=True, exist_ok=True)
     status = SimpleNamespace(leader="postgres-2")
     monkeypatch.setattr(stack, "postgres_status", lambda: status)
@@ -152,7 +155,8 @@ def restore(stack: Cluster, to: str = TO, yes: bool = True) -> str:
     return module.restore(stack, stack._client, to, Steps(), yes=yes)
 
 
-RECOVERY = f'apply {{"source": "vault", "to": "{TO}"}}'
+# Redis is left alone.
+RECOVERY = f'apply {{"source": "vault", "to": "{TO}", "redis": false}}'
 WHOLE = [
     "stop postgres-1",
     "stop postgres-3",
@@ -282,7 +286,7 @@ def test_another_point_begins_anew_and_keeps_all_there_is(stack: Cluster, world:
         restore(stack)
     other = "2026-11-23T11:40:00.000000Z"
     restore(stack, other)
-    assert f'apply {{"source": "vault", "to": "{other}"}}' in world.log
+    assert RECOVERY.replace(TO, other) in world.log
     assert under_way.in_place(stack.project).read() is None
     for member in MEMBERS:
         names = world.names(member)
@@ -299,7 +303,7 @@ def test_a_time_ago_stays_the_one_it_was(
     with pytest.raises(Killed):
         restore(stack, "10 minutes ago")
     restore(stack, "10 minutes ago")
-    assert 'apply {"source": "vault", "to": "2026-11-23T11:50:00Z"}' in world.log
+    assert RECOVERY.replace(TO, "2026-11-23T11:50:00Z") in world.log
 
 
 def test_data_that_came_back_by_itself_is_not_moved_into_the_old(
@@ -328,6 +332,19 @@ def test_a_point_outside_the_window_changes_nothing(
 
     monkeypatch.setattr(module, "reachable", refuses)
     with pytest.raises(UserError, match="outside the window"):
+        restore(stack)
+    assert world.log == []
+    assert under_way.in_place(stack.project).read() is None
+
+
+def test_what_the_stack_could_not_be_applied_with_stops_nothing(
+    stack: Cluster, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(project: Project) -> Any:
+        raise SettingsError("recovery: is wrong")
+
+    monkeypatch.setattr(Project, "settings", property(refuses))
+    with pytest.raises(SettingsError):
         restore(stack)
     assert world.log == []
     assert under_way.in_place(stack.project).read() is None

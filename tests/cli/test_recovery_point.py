@@ -115,7 +115,7 @@ def test_a_moment_ago_is_waited_for_until_it_is_in_the_vault(
     assert module.reachable(stack, moment, told.append).value == moment
     assert len(told) == 1
     # Once for what there is, once more for the commit after it.
-    assert asked(containers["backup-1"]) == ["switch-wal"] * switches
+    assert asked(containers["backup-1"]) == ["switch-wal", "flush-journal"] * switches
 
 
 def test_a_moment_ago_that_does_not_arrive_is_refused_with_the_window(
@@ -144,8 +144,23 @@ def test_a_name_that_is_nowhere_is_looked_for_once_more(
     refusals(1000)
     with pytest.raises(UserError, match="outside the recoverable window"):
         module.reachable(stack, "nobody_made_this")
-    assert asked(containers["backup-1"]) == ["switch-wal"]
+    assert asked(containers["backup-1"]) == ["switch-wal", "flush-journal"]
     assert len(containers["restore-test-1"].asked) == 2
+
+
+def test_a_time_to_come_is_refused_with_the_window_as_well(
+    stack: Cluster, containers: dict[str, Any], refusals: Callable[[int], None]
+) -> None:
+    refusals(0)
+    error = json.dumps({"event": "error", "message": "2099 is in the future"})
+    containers["restore-test-1"].answer = lambda command: (2, error)
+    info = json.dumps({"window": {"begin": "A", "end": "B"}})
+    containers["backup-1"].answer = lambda command: (0, info)
+    with pytest.raises(UserError, match=r"^2099 is in the future; the .* window is A to B$"):
+        module.reachable(stack, "2099-01-01T00:00:00Z")
+    containers["backup-1"].answer = lambda command: (1, "")
+    with pytest.raises(UserError, match=r"^2099 is in the future$"):
+        module.reachable(stack, "2099-01-01T00:00:00Z")
 
 
 def test_a_service_that_fails_is_not_asked_again(

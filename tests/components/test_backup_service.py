@@ -321,6 +321,20 @@ def test_who_fills_redis_reads_the_vault_and_may_nothing_but_put_back(
     assert "/var/lib/backup" in inputs["tmpfs"]
 
 
+def test_whoever_loads_a_snapshot_of_redis_has_room_for_it(run_program: Callable[..., Any]) -> None:
+    stack = run_program(
+        configuration={
+            "selfmonitor:recovery": "{}",
+            "selfmonitor:redis": '{"memory_mib": 4096, "maxmemory_mib": 3000}',
+        }
+    )
+    inputs = stack.named("Container", "load-redis-1").inputs
+    # The file and the server's own copy; memory-backed space counts as memory.
+    assert inputs["memory"] > 2 * 3000
+    assert "size=3064m" in inputs["tmpfs"]["/tmp"].split(",")
+    assert stack.named("Container", "restore-test-1").inputs["memory"] > 3000
+
+
 def test_redis_is_filled_once_it_is_there(recovered: dict[str, Any]) -> None:
     requests = {each.urn: each for each in recovered["vault"].requests}
     direct = {

@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -38,20 +39,68 @@ def before(recording: Any, member: str) -> set[str]:
 # The vaults themselves
 
 
+def told(recording: Any, vault: str) -> dict[str, Any]:
+    """What a vault is told, but for what its users may do."""
+    found: dict[str, Any] = json.loads(recording.file(vault, "vault.json"))
+    del found["policies"]
+    return found
+
+
 def test_a_vault_is_told_its_bucket_its_region_and_for_how_long_nothing_is_deleted(
     local: Any, run_program: Callable[..., Any]
 ) -> None:
     common = {"port": 7070, "lock_days": 38}
-    assert [json.loads(local.file(each, "vault.json")) for each in VAULTS] == [
+    assert [told(local, each) for each in VAULTS] == [
         {"bucket": "selfmonitor-local", "region": "local-1", **common},
         {"bucket": "selfmonitor-local-copy", "region": "local-2", **common},
     ]
     settings = {"retention_days": 7, "vault": {"region": "eu-1", "copy_region": "eu-2"}}
     other = run_program(stack="shop", configuration={"selfmonitor:backup": json.dumps(settings)})
-    assert [json.loads(other.file(each, "vault.json")) for each in VAULTS] == [
+    assert [told(other, each) for each in VAULTS] == [
         {"bucket": "selfmonitor-shop", "region": "eu-1", "port": 7070, "lock_days": 15},
         {"bucket": "selfmonitor-shop-copy", "region": "eu-2", "port": 7070, "lock_days": 15},
     ]
+
+
+def actions(recording: Any, vault: str, identity: str) -> dict[str, set[str]]:
+    """{what is acted on, relative to the bucket: what an identity may do with it}."""
+    found: dict[str, set[str]] = {}
+    statements = json.loads(recording.file(vault, "vault.json"))["policies"][identity]
+    for each in statements:
+        assert each.keys() == {"Action", "Resource"}
+        found.setdefault(each["Resource"], set()).update(each["Action"])
+    return found
+
+
+WHOLE = [("vault-1", "writer"), ("vault-1", "reader"), ("vault-1", "tester")]
+WHOLE += [("vault-copy-1", "writer"), ("vault-copy-1", "reader")]
+
+
+@pytest.mark.parametrize("vault", VAULTS)
+def test_each_user_of_a_vault_has_a_policy_and_nobody_else(local: Any, vault: str) -> None:
+    policies = json.loads(local.file(vault, "vault.json"))["policies"]
+    assert policies.keys() == json.loads(local.file(vault, "identities.json")).keys()
+
+
+@pytest.mark.parametrize(("vault", "identity"), WHOLE)
+def test_nobody_deletes_a_version_or_lifts_a_lock(local: Any, vault: str, identity: str) -> None:
+    """Deleting leaves a marker, and the version below it."""
+    allowed = set().union(*actions(local, vault, identity).values())
+    assert all(re.fullmatch(r"s3:[A-Z][A-Za-z]+", each) for each in allowed), "no pattern"
+    changing = {each for each in allowed if not each.startswith(("s3:Get", "s3:List"))}
+    assert changing <= {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"}
+
+
+@pytest.mark.parametrize(("vault", "identity"), WHOLE)
+def test_everybody_reads_and_writes_only_where_the_work_is(
+    local: Any, vault: str, identity: str
+) -> None:
+    found = actions(local, vault, identity)
+    assert {"s3:GetObject", "s3:GetObjectVersion"} <= found["/*"]
+    assert {"s3:ListBucket", "s3:ListBucketVersions"} <= found[""]
+    writes = {place for place, allowed in found.items() if "s3:PutObject" in allowed}
+    assert writes == {"writer": {"/*"}, "reader": set(), "tester": {"/records/*"}}[identity]
+    assert {place for place, allowed in found.items() if "s3:DeleteObject" in allowed} == writes
 
 
 def test_a_vault_knows_its_own_users_and_no_other_vaults(local: Any) -> None:

@@ -17,19 +17,24 @@ KINDS = [*(("redis-1", u) for u in REDIS_USERS), *(("sentinel-1", u) for u in SE
 
 @dataclass(frozen=True)
 class User:
-    """One line of a users.acl. rules: what it may do, in the order in which Redis applies them."""
+    """One line of a users.acl. rules: what it may do, in the order in which Redis applies them.
+
+    selectors: what it may do besides, each with keys of its own.
+    """
 
     on: bool
     secrets: tuple[str, ...]
     keys: tuple[str, ...]
     channels: tuple[str, ...]
     rules: tuple[str, ...]
+    selectors: tuple[str, ...] = ()
 
 
 def users(recording: Any, server: str) -> dict[str, User]:
     found = {}
     for line in recording.file(server, "users.acl").splitlines():
-        first, name, *words = line.split(" ")
+        selectors = tuple(re.findall(r" \(([^()]*)\)", line))
+        first, name, *words = re.sub(r" \([^()]*\)", "", line).split(" ")
         assert first == "user"
         assert name not in found
         found[name] = User(
@@ -38,6 +43,7 @@ def users(recording: Any, server: str) -> dict[str, User]:
             keys=tuple(w for w in words if w[0] in "~%" or w == "allkeys"),
             channels=tuple(w for w in words if w[0] == "&" or w == "allchannels"),
             rules=tuple(w for w in words if w[0] in "+-" or w in ("allcommands", "nocommands")),
+            selectors=selectors,
         )
         assert words.index("-@all") < min(
             (i for i, w in enumerate(words) if w[0] == "+"), default=len(words)
@@ -83,7 +89,7 @@ def test_all_members_let_the_same_users_in(local: Any) -> None:
 
 
 # Whose work is on keys, besides the application: the canary of backups, and a data set that is
-# put back. Both write and read nothing.
+# put back. Both write, and read nothing of the application's.
 KEYS = {("redis-1", "backup"): ("%W~selfmonitor:canary",), ("redis-1", "restore"): ("%W~*",)}
 
 
@@ -93,6 +99,7 @@ def test_only_the_application_reads_keys_or_is_given_whole_groups_of_commands(
 ) -> None:
     found = users(local, server)[name]
     assert found.keys == KEYS.get((server, name), ())
+    assert bool(found.selectors) is (name == "restore")
     assert found.channels == () or name in ("sentinel", "events", "application")
     assert [rule for rule in found.rules if "@" in rule] == ["-@all"]
     assert all(rule == "-@all" or re.fullmatch(r"\+[a-z|-]+", rule) for rule in found.rules)
@@ -191,16 +198,19 @@ def test_the_keeper_of_a_member_does_what_its_programs_need(local: Any) -> None:
 def test_a_backup_takes_the_stream_of_changes_and_writes_its_canary_alone(local: Any) -> None:
     assert commands(local, "redis-1", "backup") == {
         *("ping", "info", "sync", "psync", "replconf", "bgsave", "lastsave", "client|setinfo"),
-        "set",
+        *("set", "wait"),
     }
     assert users(local, "redis-1")["backup"].keys == ("%W~selfmonitor:canary",)
 
 
 def test_who_puts_a_data_set_back_reads_nothing_of_it_and_removes_nothing(local: Any) -> None:
     assert commands(local, "redis-1", "restore") == {
-        *("ping", "info", "role", "dbsize", "select", "restore"),
-        *("client|setname", "client|setinfo"),
+        *("ping", "info", "select", "wait", "restore", "function|restore", "client|setinfo")
     }
+    # Its own notes: which snapshot was put back, and how far.
+    assert users(local, "redis-1")["restore"].selectors == (
+        "%RW~selfmonitor:* -@all +get +set +exists",
+    )
 
 
 @pytest.mark.parametrize(

@@ -246,9 +246,7 @@ class Bench:
     def state(self) -> State:
         return State(self.state_file, "selfmonitor", "local")
 
-    def apply(
-        self, *, dry_run: bool = False, root: Path | None = None, patience: int = 0
-    ) -> Applied:
+    def apply(self, *, dry_run: bool = False, root: Path | None = None) -> Applied:
         # What an earlier program that failed left waiting is not this one's.
         SETTINGS.outputs.clear()
         self.steps = []
@@ -260,7 +258,6 @@ class Bench:
             dry_run=dry_run,
             report=self.steps.append,
             progress=lambda name, text: progress.append((name, text)),
-            patience_seconds=patience,
         )
         try:
             # A context of its own, as a process has: the SDK keeps a run's outputs there.

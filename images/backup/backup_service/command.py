@@ -218,14 +218,6 @@ def _side_restore(call: Call) -> Any:
     )
 
 
-def _side_dump_table(call: Call) -> Any:
-    arguments = call.arguments
-    schema, _, table = arguments.table.rpartition(".")
-    return _module("side").table_dump(
-        call.settings, arguments.database, schema or "public", table, arguments.into
-    )
-
-
 def _side_drop(call: Call) -> Any:
     return _module("side").drop(call.settings)
 
@@ -296,10 +288,6 @@ def parser() -> argparse.ArgumentParser:
     command = add("restore", _side_restore, "restore into it", within)
     command.add_argument("--to", metavar="T", required=True, help="time, LSN, name or `latest`")
     command.add_argument("--timeline", type=int, metavar="N")
-    command = add("dump-table", _side_dump_table, "one of its tables, as SQL", within)
-    command.add_argument("database")
-    command.add_argument("table", metavar="SCHEMA.TABLE")
-    command.add_argument("into", metavar="SCHEMA", help="where the SQL puts it")
     add("drop", _side_drop, "remove it", within)
     add("state", _side_state, "what it holds", within)
     return found

@@ -65,12 +65,11 @@ def run(
     """
     logs = command in LOGGING
     line = [
-        "pgbackrest",
+        *("pgbackrest", command),
         *([f"--stanza={stanza}"] if stanza else []),
         f"--log-level-console={'detail' if logs else 'off'}",
         "--log-level-stderr=warn",
         *options,
-        command,
     ]
     if seconds is None:
         seconds = LONG_SECONDS if command in ("backup", "restore") else SHORT_SECONDS
