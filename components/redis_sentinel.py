@@ -25,8 +25,14 @@ SENTINEL_MEMORY_MIB = 96
 # Users of the members and of the Sentinels, one a purpose. The application's may also ask the
 # Sentinels, with the same password.
 USERS = (
-    *("application", "replication", "sentinel", "keeper", "router", "monitor"),
-    *("backup", "restore"),
+    "application",
+    "replication",
+    "sentinel",
+    "keeper",
+    "router",
+    "monitor",
+    "backup",
+    "restore",
 )
 SENTINEL_USERS = ("application", "sentinel", "keeper", "events")
 
@@ -43,7 +49,8 @@ class RedisSentinelArgs:
 class RedisSentinel(pulumi.ComponentResource):
     """Outputs: sentinels (addresses), the application's password and certificate (secret).
 
-    `members` and `servers` are for those that come after: whom to talk to, and what to wait for.
+    `members` and `servers` are for those that come after: whom to talk to, and what to wait for;
+    `data_mib` is how much data there may be.
     """
 
     members: Workload
@@ -52,6 +59,7 @@ class RedisSentinel(pulumi.ComponentResource):
     sentinel_endpoints: pulumi.Output[list[dict[str, str | int]]]
     passwords: dict[str, pulumi.Output[str]]
     client_certificate: Certificate
+    data_mib: int
 
     def __init__(
         self, name: str, args: RedisSentinelArgs, opts: pulumi.ResourceOptions | None = None
@@ -69,6 +77,7 @@ class RedisSentinel(pulumi.ComponentResource):
 
         self.sentinels = self._sentinels()
         self.members = self._members()
+        self.data_mib = self._settings.maxmemory_mib
         # The Sentinels first: a member that starts asks them what it is.
         watching = self._context.platform.run(self.sentinels, self)
         self.servers = self._context.platform.run(self.members, self, after=watching)

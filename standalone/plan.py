@@ -52,12 +52,17 @@ class ApplyError(Exception):
         self.details = details
 
 
+# How long whoever applies it waits for a start: no property of what is started. It is longer when
+# a member begins with a backup, and the member is not replaced for that, before or afterwards.
+NOT_OF_THE_THING = frozenset({"waitTimeout"})
+
+
 def property_hashes(inputs: Mapping[str, Any]) -> dict[str, str]:
     """One hash a property, so that a plan can name what differs without keeping any value."""
     return {
         name: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
         for name, value in inputs.items()
-        if value is not None
+        if value is not None and name not in NOT_OF_THE_THING
     }
 
 

@@ -234,7 +234,10 @@ def test_a_region_is_named_as_s3_names_them(region: str) -> None:
             {"backup": {"vault": {"copy_regoin": "b"}}},
             "backup.vault.copy_regoin: unknown key; did you mean copy_region?",
         ),
-        ({"recovery": {"from": "copy"}}, "recovery.from: unknown key; known here: source, to"),
+        (
+            {"recovery": {"from": "copy"}},
+            "recovery.from: unknown key; known here: source, to, redis",
+        ),
         ({"recovry": {}}, "recovry: unknown key; did you mean recovery?"),
     ],
 )

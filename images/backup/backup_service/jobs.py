@@ -102,8 +102,8 @@ def run(
 ) -> Record:
     """Runs a job and returns its record, whatever came of it.
 
-    emit: gets the progress. job: instead of the registered one. Raises AlreadyRunning and
-    WrongInput, which leave no record; Terminated goes on once the record says so.
+    emit: gets the progress. job: instead of the registered one. Raises AlreadyRunning,
+    which leaves no record; WrongInput and Terminated go on once the record says so.
     """
     if job is None:
         job = find(kind)
@@ -122,6 +122,10 @@ def run(
                 "verified": error.verified,
                 "details": error.details,
             }
+        except WrongInput as error:
+            # Nobody needs to be woken by a mistyped time.
+            running.finish(INTERRUPTED, error=describe(error))
+            raise
         except Terminated:
             running.finish(INTERRUPTED, error="it was asked to stop before it was done")
             raise

@@ -136,7 +136,8 @@ class Records:
     def all(self, kind: str | None = None) -> list[Record]:
         """Those of this machine, oldest first."""
         found = [each for each in self._load()[0].values() if kind in (None, each.kind)]
-        return sorted(found, key=lambda each: (each.started, each.id))
+        # Of those that began at the same moment, as they were written.
+        return sorted(found, key=lambda each: each.started)
 
     def last(self, kind: str, result: str | None = None) -> Record | None:
         """The newest of a kind; with a result, or whatever came or will come of it."""

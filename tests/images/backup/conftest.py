@@ -148,7 +148,7 @@ import json, os, pathlib, signal, sys, time
 folder = pathlib.Path({folder!r})
 with (folder / "calls").open("a") as file:
     file.write(json.dumps(sys.argv[1:]) + "\\n")
-command = sys.argv[-1]
+command = sys.argv[1]
 answers = sorted(folder.glob(command + ".*.json"))
 answer = json.loads(answers[0].read_text())
 if len(answers) > 1:

@@ -56,11 +56,11 @@ def test_what_it_logs_comes_back_without_single_files(fake_pgbackrest: Any) -> N
     assert warnings(printed) == ["no prior backup exists, made a full one"]
     (call,) = fake_pgbackrest.calls()
     assert call == [
+        "backup",
         "--stanza=main",
         "--log-level-console=detail",
         "--log-level-stderr=warn",
         "--type=diff",
-        "backup",
     ]
 
 

@@ -16,7 +16,6 @@ from backup_service import (
     side,
     side_server,
     side_state,
-    side_table,
     timelines,
     window,
 )
@@ -318,29 +317,3 @@ def test_a_target_at_the_very_ends() -> None:
     side.check_target(Target.at(BEGIN + timedelta(seconds=1)), WINDOW)
     side.check_target(Target.at(END), WINDOW)
     side.check_target(Target("name", "x"), WINDOW)
-
-
-# A table out of it.
-
-
-@pytest.mark.parametrize(
-    ("line", "left_out"),
-    [
-        ("3333; 2606 16393 FK CONSTRAINT new orders_c_fkey postgres", True),
-        ("3334; 2620 16400 TRIGGER new orders audit postgres", True),
-        ("3455; 0 0 COMMENT - SCHEMA new postgres", True),
-        ("3456; 0 0 COMMENT new CONSTRAINT orders_c_fkey ON orders postgres", True),
-        ("3457; 0 0 COMMENT new TABLE orders postgres", False),
-        ("3331; 2606 16391 CONSTRAINT new orders_pkey postgres", False),
-        ("217; 1259 16385 TABLE new orders postgres", False),
-        ("3330; 0 16385 TABLE DATA new orders postgres", False),
-        ("; Dumped from database version: 17", False),
-    ],
-)
-def test_what_ties_a_table_to_others_is_left_out(line: str, left_out: bool) -> None:
-    assert bool(side_table._LEFT_OUT.match(line)) is left_out
-
-
-def test_no_table_without_an_instance(settings: Settings, data: Path) -> None:
-    with pytest.raises(SideFailed, match="restore one first"):
-        side_table.dump_table(settings, "app", "shop", "orders", "new", data=data)
