@@ -25,7 +25,7 @@ DISK_FREE_GIB = 4
 # With the images there, room to start and to write some WAL.
 DISK_FREE_BUILT_GIB = 1
 # What the stack may take at rest; with less it starts to swap or to be killed.
-MEMORY_FREE_MIB = 1024
+MEMORY_FREE_MIB = 1536
 GIB = 1024**3
 
 

@@ -236,7 +236,7 @@ def test_a_region_is_named_as_s3_names_them(region: str) -> None:
         ),
         (
             {"recovery": {"from": "copy"}},
-            "recovery.from: unknown key; known here: source, to, redis",
+            "recovery.from: unknown key; known here: redis, source, to",
         ),
         ({"recovry": {}}, "recovry: unknown key; did you mean recovery?"),
     ],

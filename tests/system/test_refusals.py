@@ -54,7 +54,7 @@ def test_a_client_that_trusts_another_authority_turns_away(stack, strangers_auth
         stack.connect(sslrootcert=strangers_authority)
 
 
-@pytest.mark.parametrize("role", ["postgres", "replicator", "rewind", "pgbouncer"])
+@pytest.mark.parametrize("role", ["postgres", "replicator", "rewind", "pgbouncer", "backup"])
 def test_the_clusters_own_roles_do_not_pass_the_routers(stack, role):
     password = stack.password(f"postgres-password-{role}")
     deadline = time.monotonic() + 60
@@ -171,11 +171,15 @@ def test_members_with_data_have_no_way_out(stack):
         server.remove(force=True)
 
 
-def test_only_routers_publish_ports_and_only_on_the_address_of_the_stack_file(stack):
+def test_only_routers_and_restores_publish_ports_on_the_address_of_the_stack_file(stack):
+    published = {
+        **dict.fromkeys(("router-1", "router-2"), {"5432/tcp", "5433/tcp", "6379/tcp"}),
+        "side-1": {"5432/tcp"},
+    }
     for name, container in stack.containers().items():
         bindings = container.attrs["HostConfig"]["PortBindings"] or {}
-        if name in ("router-1", "router-2"):
-            assert set(bindings) == {"5432/tcp", "5433/tcp", "6379/tcp"}
+        if name in published:
+            assert set(bindings) == published[name]
             assert {b["HostIp"] for each in bindings.values() for b in each} == {"127.0.0.1"}
         else:
             assert bindings == {}

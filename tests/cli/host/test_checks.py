@@ -173,7 +173,7 @@ def test_too_little_memory_matters_only_to_a_stack_that_does_not_run(
     monkeypatch.setattr(checks, "available_memory_mib", lambda: 500)
     settings = parse({}, "test")
     (found,) = checks.check_memory(engine(), "local", settings)
-    assert "has 500 MiB of memory available, and 1024 MiB are needed" in found.problem
+    assert "has 500 MiB of memory available, and 1536 MiB are needed" in found.problem
     running = engine(containers=[publisher("mine", 1, "local")])
     assert list(checks.check_memory(running, "local", settings)) == []
 
