@@ -1,5 +1,6 @@
 """Streams through the real gpg."""
 
+import contextlib
 import hashlib
 import io
 import os
@@ -7,6 +8,7 @@ import re
 import shutil
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -162,16 +164,24 @@ def test_a_key_that_is_none_is_refused(tmp_path: Path, text: str, error: str) ->
         pass
 
 
+def of_processes(name: str) -> Iterator[bytes]:
+    """Command lines and environments of those that run now."""
+    for process in Path("/proc").iterdir():
+        # Any of them may end meanwhile.
+        with contextlib.suppress(OSError):
+            if process.name.isdigit() and (process / "comm").read_text() == f"{name}\n":
+                yield (process / "cmdline").read_bytes()
+                yield (process / "environ").read_bytes()
+
+
 def test_the_key_is_in_no_argument_and_no_environment(key: Path) -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as source, encrypted(source, key) as stream:
-        found = [
-            path.read_bytes()
-            for process in Path("/proc").iterdir()
-            if process.name.isdigit() and (process / "comm").read_text() == "gpg\n"
-            for path in (process / "cmdline", process / "environ")
-        ]
-        os.close(writing)
+        try:
+            found = list(of_processes("gpg"))
+        finally:
+            # What is encrypted ends here; without it nobody would.
+            os.close(writing)
         stream.read()
     assert any(b"--symmetric" in text for text in found)
     assert not [text for text in found if SECRET.encode() in text]
