@@ -173,7 +173,8 @@ def test_members_with_data_have_no_way_out(stack):
 
 def test_only_routers_and_restores_publish_ports_on_the_address_of_the_stack_file(stack):
     published = {
-        **dict.fromkeys(("router-1", "router-2"), {"5432/tcp", "5433/tcp", "6379/tcp"}),
+        "router-1": {"5432/tcp", "5433/tcp", "6379/tcp"},
+        "router-2": {"5432/tcp", "5433/tcp", "6379/tcp"},
         "side-1": {"5432/tcp"},
     }
     for name, container in stack.containers().items():
