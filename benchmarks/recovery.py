@@ -124,6 +124,7 @@ def wait_for_window(stack: Stack, until: datetime.datetime) -> None:
     deadline = time.monotonic() + WINDOW_SECONDS
     while True:
         stack.must(BACKUP, "switch-wal")
+        stack.must(BACKUP, "flush-journal")
         window = stack.window()
         if window is not None and window[1] >= until:
             return

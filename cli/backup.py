@@ -89,7 +89,6 @@ def now(context: click.Context, kind: str) -> int:
 PLAIN_WIDTH = 240
 
 # pgBackRest's words, and the jobs'.
-TYPES = {"full": "full", "diff": "differential", "incr": "incremental"}
 
 
 def verified(row: dict[str, Any]) -> str:
@@ -110,21 +109,14 @@ def rows(backups: list[dict[str, Any]], records: list[dict[str, Any]]) -> list[d
     runs = [each for each in records if each.get("kind") in KINDS]
     found, matched = [], set()
     for each in backups:
-        kind = str(each.get("kind"))
-        kind = TYPES.get(str(each.get("type")), kind) if kind == "physical" else kind
-        run = _run_of(each, kind, runs)
+        run = _run_of(each, runs)
         matched.add((run or {}).get("id"))
-        whole = each.get("whole", True)
         found.append(
             {
-                "kind": kind,
-                "label": each.get("label"),
-                "started": each.get("start"),
-                "ended": each.get("stop"),
-                "bytes": each.get("bytes"),
+                **{name: each.get(name) for name in ("kind", "label", "started", "ended", "bytes")},
                 "stored_bytes": each.get("repo_bytes"),
-                "result": "ok" if whole else str((run or {}).get("result") or "not whole"),
-                "verified": (run or {}).get("verified") or [],
+                "result": each.get("result"),
+                "verified": each.get("verified") or [],
                 "error": (run or {}).get("error"),
             }
         )
@@ -143,13 +135,13 @@ def rows(backups: list[dict[str, Any]], records: list[dict[str, Any]]) -> list[d
     return sorted(found, key=lambda each: str(each["started"] or ""), reverse=True)
 
 
-def _run_of(one: dict[str, Any], kind: str, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _run_of(one: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The run that made a backup: it says the label, or was under way when the backup began."""
     for run in runs:
         if (run.get("details") or {}).get("label") == one.get("label"):
             return run
     for run in runs:
-        if run.get("kind") == kind and _began_during(one, run):
+        if run.get("kind") == one.get("kind") and _began_during(one, run):
             return run
     return None
 
@@ -158,7 +150,7 @@ def _began_during(one: dict[str, Any], run: dict[str, Any]) -> bool:
     try:
         # Labels are in whole seconds.
         begun = moment(run["started"]) - timedelta(seconds=1)
-        return begun <= moment(one["start"]) <= moment(run["ended"])
+        return begun <= moment(one["started"]) <= moment(run["ended"])
     except (KeyError, TypeError, ValueError):
         return False
 
@@ -170,7 +162,7 @@ def listed(cluster: Cluster) -> tuple[list[dict[str, Any]], list[str]]:
         asked = pool.submit(backup_inside.ask, container, "records")
         backups = backup_inside.ask(container, "list").require_success().answers
         records = asked.result()
-    there = [each for answer in backups for each in answer.get("backups") or ()]
+    there = [each for answer in backups for each in answer.get("list") or ()]
     complaints = [records.message] if records.message else []
     return rows(there, [dict(each) for each in records.records]), complaints
 

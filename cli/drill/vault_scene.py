@@ -148,6 +148,8 @@ class VaultScene:
         deadline = time.monotonic() + self.timing.window_limit
         while True:
             self.switch_wal()
+            # Which would go by itself within half a minute.
+            self.must(BACKUP, "flush-journal", seconds=QUICK_SECONDS)
             found = self.info()
             window = found["window"]
             if window and moment(window["end"]) > moment(window["newest_backup_stop"]) + SECOND:

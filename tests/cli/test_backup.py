@@ -36,6 +36,17 @@ PHYSICAL = {
     "whole": True,
 }
 
+LISTED = {
+    "kind": "full",
+    "label": "20261123-010000F",
+    "started": "2026-11-23T01:00:00.000000Z",
+    "ended": "2026-11-23T01:00:40.000000Z",
+    "bytes": 5 * 1024**3,
+    "repo_bytes": 1024**3,
+    "result": "ok",
+    "verified": [{"what": "page checksums", "result": True, "detail": "when it was taken"}],
+}
+
 
 def lines(*documents: Any) -> str:
     return "".join(json.dumps(each) + "\n" for each in documents)
@@ -131,12 +142,12 @@ def test_the_list_has_every_backup_and_every_run_that_left_none(
     dump = {
         "kind": "logical",
         "label": "20261123T020000Z",
-        "type": "full",
-        "start": "2026-11-23T02:00:00Z",
-        "stop": None,
+        "started": "2026-11-23T02:00:00Z",
+        "ended": None,
         "bytes": None,
         "repo_bytes": 77,
-        "whole": False,
+        "result": "interrupted",
+        "verified": [],
     }
     killed = {
         **RECORD,
@@ -161,7 +172,7 @@ def test_the_list_has_every_backup_and_every_run_that_left_none(
     containers["backup-1"].answer = lambda command: (
         (0, lines(RECORD, killed, failed, other))
         if "records" in command
-        else (0, lines({"backups": [PHYSICAL, dump]}))
+        else (0, lines({"list": [LISTED, dump]}))
     )
     found = json.loads(run("list", "-o", "json").stdout)
     assert [(each["kind"], each["label"], each["result"]) for each in found] == [
@@ -182,7 +193,7 @@ def test_records_that_cannot_be_read_do_not_hide_the_backups(
 ) -> None:
     error = {"event": "error", "message": "vault-1: records/ cannot be listed"}
     containers["backup-1"].answer = lambda command: (
-        (1, lines(error)) if "records" in command else (0, lines({"backups": [PHYSICAL]}))
+        (1, lines(error)) if "records" in command else (0, lines({"list": [LISTED]}))
     )
     result = run("list", "-o", "json")
     assert len(json.loads(result.stdout)) == 1
