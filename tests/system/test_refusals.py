@@ -125,7 +125,8 @@ def test_patroni_answers_only_holders_of_a_certificate(inside):
     assert '"scope": "selfmonitor-systest"' in output
     status, output = inside(f"{CURL} --insecure {url}/patroni")
     assert status != 0
-    assert "certificate required" in output
+    # The server may hang up before its reason has been read.
+    assert re.search("certificate required|reset by peer", output)
     status, output = inside(f"{CURL} http://postgres-1:8008/patroni")
     assert status != 0
     # With a certificate but from no member's address: look, and touch nothing.
