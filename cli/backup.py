@@ -10,9 +10,15 @@ import click
 
 from cli import backup_inside
 from cli.cluster import Cluster, open_cluster
+from cli.confirm import confirm
 from cli.errors import OperationFailed, UserError
 from cli.figures import moment, seconds_since, shown, size, span
+from cli.recovery_point import fixed
 
+OVERWRITE = (
+    "This puts back every object that was in the vault of stack {stack} at {to} and is another one "
+    "now, the lists of backups included. Nothing is removed: a rewind to a later time undoes it."
+)
 KINDS = ("full", "differential", "logical", "redis")
 
 HEADINGS = ("kind", "label", "started (UTC)", "took", "size", "stored", "result", "verified")
@@ -83,6 +89,40 @@ def now(context: click.Context, kind: str) -> int:
 
 
 # List.
+
+
+# Rewind.
+
+
+@backup.command()
+@click.option("--to", required=True, metavar="TIME", help="A moment before the damage.")
+@click.option("--yes", is_flag=True, help="Do not ask for the stack's name.")
+@click.pass_context
+def rewind(context: click.Context, to: str, yes: bool) -> None:
+    """Put back what was deleted or overwritten in the vault since a moment.
+
+    Every version is still there beneath; `verify-restore` proves afterwards that it restores.
+    """
+    from cli.progress import Bytes
+
+    cluster = open_cluster(context)
+    point = fixed(to)
+    try:
+        moment(point)
+    except ValueError:
+        raise UserError(
+            f'{to!r} is no time: give one such as 2026-11-23T14:05:00Z, or "10 minutes ago"'
+        ) from None
+    warning = OVERWRITE.format(stack=cluster.stack, to=shown(point))
+    confirm(cluster.stack, warning, "nothing was put back", yes=yes)
+    container = backup_inside.find(cluster, "backup")
+    with Bytes("rewind") as progress:
+        outcome = backup_inside.run(container, "rewind", "--to", point, on_progress=progress)
+    [found] = outcome.require_success().answers
+    click.echo(
+        f"{found['restored']} objects put back ({size(found['bytes'])}); {found['left']} that came "
+        f"later left alone: ./selfmonitor -s {cluster.stack} verify-restore proves the rest"
+    )
 
 
 # Wide enough for every line where there is no terminal to fit it to.

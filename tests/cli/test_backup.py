@@ -200,6 +200,40 @@ def test_records_that_cannot_be_read_do_not_hide_the_backups(
     assert "records/ cannot be listed" in result.stderr
 
 
+# Rewind.
+
+
+def test_a_rewind_puts_back_what_was_there_at_a_moment(
+    run: Callable[..., Result], containers: dict[str, Any]
+) -> None:
+    found = {"restored": 124, "left": 3, "bytes": 5 * 1024**2}
+    says(containers["backup-1"], {"rewind": (0, lines(found))})
+    result = run("rewind", "--to", "2026-11-23T14:05:00Z", "--yes")
+    assert "124 objects put back (5.0 MiB); 3 that came later left alone" in result.stdout
+    assert containers["backup-1"].asked[0][-4:] == [
+        *("rewind", "--to", "2026-11-23T14:05:00Z", "--json")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--to", "yesterday", "--yes"), "'yesterday' is no time"),
+        (("--to", " ", "--yes"), "say to which point"),
+        (("--to", "1 hour ago"), "not confirmed: nothing was put back"),
+    ],
+)
+def test_a_rewind_to_nowhere_or_unconfirmed_asks_nobody(
+    run: Callable[..., Result],
+    containers: dict[str, Any],
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    with pytest.raises(UserError, match=message):
+        run("rewind", *arguments)
+    assert not containers["backup-1"].asked
+
+
 # Info.
 
 
