@@ -10,6 +10,7 @@ from typing import Any
 
 from cli.cluster import Cluster
 from cli.errors import OperationFailed, UserError
+from cli.interrupts import insistent
 from cli.events import lines
 from platforms.docker_names import LABEL_MEMBER
 
@@ -160,18 +161,20 @@ def run(container: Any, *arguments: str, on_progress: OnProgress = _nowhere) -> 
     """
     number = token_hex(8)
     shell = ["/bin/sh", "-c", FOLLOW, f"follower-{number}", PROGRAM, *arguments, "--json"]
-    stream = _exec(container, shell, stream=True)
     complaints: deque[bytes] = deque(maxlen=COMPLAINTS)
     reader = _Reader(on_progress)
     status: int | None = None
     try:
-        for line in lines(_standard_output(stream.output, complaints)):
-            if line.startswith(b"ended "):
-                status = int(line.split()[1])
-            else:
-                for document in _documents([line]):
-                    reader.take(document)
+        with insistent():
+            stream = _exec(container, shell, stream=True)
+            for line in lines(_standard_output(stream.output, complaints)):
+                if line.startswith(b"ended "):
+                    status = int(line.split()[1])
+                else:
+                    for document in _documents([line]):
+                        reader.take(document)
     finally:
+        # Also when it was interrupted while it began.
         if status is None:
             _end(container, number)
     if status is None:

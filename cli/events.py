@@ -10,6 +10,7 @@ import click
 
 from cli.cluster import Cluster, ask_events, open_cluster
 from cli.errors import OperationFailed
+from cli.interrupts import insistent
 from platforms.docker_names import LABEL_MEMBER
 
 ANSWER_SECONDS = 10
@@ -88,18 +89,20 @@ def follow(container: Any, after: int) -> Generator[Event, None, None]:
         command = ask_events(path, "--fail", "--no-buffer", seconds=FOLLOW_SECONDS)
         number = token_hex(8)
         shell = ["/bin/sh", "-c", FOLLOW, f"follower-{number}", *command]
-        stream = _run(container, shell, stream=True, stderr=False)
         status = None
         try:
-            for line in lines(stream.output):
-                if line.startswith(b"{"):
-                    with suppress(ValueError):
-                        event: Event = json.loads(line)
-                        after = event["id"]
-                        yield event
-                elif line.startswith(b"ended "):
-                    status = int(line.split()[1])
+            with insistent():
+                stream = _run(container, shell, stream=True, stderr=False)
+                for line in lines(stream.output):
+                    if line.startswith(b"{"):
+                        with suppress(ValueError):
+                            event: Event = json.loads(line)
+                            after = event["id"]
+                            yield event
+                    elif line.startswith(b"ended "):
+                        status = int(line.split()[1])
         finally:
+            # Also when it was interrupted while it began.
             if status is None:
                 _end(container, number)
         if status in (REFUSED, NO_SERVER):
