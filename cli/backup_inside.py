@@ -10,8 +10,8 @@ from typing import Any
 
 from cli.cluster import Cluster
 from cli.errors import OperationFailed, UserError
-from cli.interrupts import insistent
 from cli.events import lines
+from cli.interrupts import insistent
 from platforms.docker_names import LABEL_MEMBER
 
 PROGRAM = "/usr/local/bin/backup-service"
