@@ -17,7 +17,9 @@ def insistent() -> Iterator[None]:
     Python raises KeyboardInterrupt wherever it happens to be. If that is a finalizer or a callback
     of a library, it is printed and forgotten, and what waits for a server waits on.
     """
-    if threading.current_thread() is not threading.main_thread():
+    # Whoever runs it in the background may have chosen that it hears none.
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if deaf or threading.current_thread() is not threading.main_thread():
         yield
         return
 

@@ -15,9 +15,6 @@ from backup_service.times import iso, now
 
 # A segment is archived within seconds, and closed at the latest every archive_timeout (50 s).
 STUCK_SECONDS = 180
-# A failure counts for as long as this after the last one, if no success followed: PostgreSQL tries
-# at least once a minute.
-RECENT_SECONDS = 300
 ANSWER_SECONDS = 10
 SWITCH_SECONDS = 120
 # PostgreSQL tries three times, a second apart: one failure may be none a moment later.
@@ -99,13 +96,14 @@ def judge(
 ) -> tuple[str, str]:
     """(state, message). failed: the file that failed last; oldest: seconds."""
     failing = failed_at is not None and (archived_at is None or failed_at > archived_at)
-    if failing and failed_at is not None:
+    # What failed waits. Nothing does on a member that was just promoted: its failures are those of
+    # a standby, which waited for the old primary to push.
+    if failing and failed_at is not None and oldest is not None:
         ago = (moment - failed_at).total_seconds()
-        if ago < RECENT_SECONDS or oldest is not None:
-            return "failing", (
-                f"archiving {failed} failed {ago:.0f} s ago, {waiting} segments wait: see the "
-                "primary's log and the vault"
-            )
+        return "failing", (
+            f"archiving {failed} failed {ago:.0f} s ago, {waiting} segments wait: see the "
+            "primary's log and the vault"
+        )
     if oldest is not None and oldest > STUCK_SECONDS:
         return "stuck", (
             f"the oldest of {waiting} waiting segments waits for {oldest:.0f} s: see the "

@@ -27,6 +27,8 @@ def ago(seconds: float) -> datetime:
         (None, None, 0, None, "ok"),
         (ago(10), ago(20), 1, 5.0, "ok"),
         (ago(20), ago(10), 1, 15.0, "failing"),
+        # Just promoted: as a standby it waited for the old primary to push.
+        (ago(20), ago(10), 0, None, "ok"),
         (None, ago(10), 1, 15.0, "failing"),
         (ago(2000), ago(1000), 3, 1900.0, "failing"),
         (ago(2000), ago(1000), 0, None, "ok"),

@@ -304,7 +304,9 @@ def process() -> Iterator[Callable[[Path], "subprocess.Popen[bytes]"]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(folder: Path) -> "subprocess.Popen[bytes]":
-        started.append(subprocess.Popen(["sleep", "60"], cwd=folder, start_new_session=True))
+        # Which signals it ignores would be this process's choice.
+        command = ["env", "--default-signal=QUIT", "sleep", "60"]
+        started.append(subprocess.Popen(command, cwd=folder, start_new_session=True))
         (folder / "postmaster.pid").write_text(f"{started[-1].pid}\n/x\n")
         return started[-1]
 

@@ -124,7 +124,13 @@ def test_a_recovery_restores_up_to_what_is_asked_for(
     done = bootstrap({"from": "vault", "to": to})
     assert done.returncode == 0, done.stderr
     action = ["--target-action=promote"] if to else []
-    assert restored(bench) == sorted([f"--pg1-path={directory}", *action, *options])
+    # A vault that does not answer must not look like the end of the WAL.
+    fetch = (
+        f'pgbackrest --stanza=main --pg1-path={directory} archive-get %f "%p"; '
+        "code=$?; test $code -le 1 || code=126; exit $code"
+    )
+    command = f"--recovery-option=restore_command={fetch}"
+    assert restored(bench) == sorted([f"--pg1-path={directory}", command, *action, *options])
     assert f"newest backup {LABELS[-1]}" in done.stdout
     assert not [call for call in bench.calls if call[0] == "initdb"]
 
