@@ -9,10 +9,10 @@ from secrets import token_hex
 from typing import Any
 
 from cli.cluster import Cluster
+from cli.containers import execute, first_running, name_of
 from cli.errors import OperationFailed, UserError
 from cli.events import lines
 from cli.interrupts import insistent
-from platforms.docker_names import LABEL_MEMBER
 
 PROGRAM = "/usr/local/bin/backup-service"
 # Its exit statuses.
@@ -77,30 +77,13 @@ class Outcome:
 
 def find(cluster: Cluster, *workloads: str) -> Any:
     """The first running container of these. Raises OperationFailed when none runs."""
-    for workload in workloads:
-        for container in cluster.containers(workload):
-            if container.attrs["State"] == "running":
-                return container
-    raise OperationFailed(
-        f"{workloads[0]}-1 of stack {cluster.stack} does not run: "
-        f"./selfmonitor -s {cluster.stack} up"
-    )
-
-
-def name_of(container: Any) -> str:
-    """The member's name, e.g. backup-1."""
-    return str(container.attrs["Labels"][LABEL_MEMBER])
-
-
-def _exec(container: Any, command: list[str], **how: Any) -> Any:
-    import docker.errors
-
-    try:
-        return container.exec_run(command, demux=True, **how)
-    except docker.errors.APIError as error:
+    container = first_running(cluster, *workloads)
+    if container is None:
         raise OperationFailed(
-            f"{name_of(container)} cannot be asked: {error.explanation}"
-        ) from None
+            f"{workloads[0]}-1 of stack {cluster.stack} does not run: "
+            f"./selfmonitor -s {cluster.stack} up"
+        )
+    return container
 
 
 def _documents(text: Iterable[bytes]) -> Iterator[Answer]:
@@ -146,7 +129,7 @@ def _nowhere(what: str, done: int, total: int | None) -> None:
 def ask(container: Any, *arguments: str) -> Outcome:
     """What the program says at once. Raises OperationFailed when it cannot be asked."""
     command = ["timeout", str(ANSWER_SECONDS), PROGRAM, *arguments, "--json"]
-    result = _exec(container, command)
+    result = execute(container, command, demux=True)
     said, complaint = (part or b"" for part in result.output)
     reader = _Reader(_nowhere)
     for document in _documents(said.splitlines()):
@@ -166,7 +149,7 @@ def run(container: Any, *arguments: str, on_progress: OnProgress = _nowhere) -> 
     status: int | None = None
     try:
         with insistent():
-            stream = _exec(container, shell, stream=True)
+            stream = execute(container, shell, demux=True, stream=True)
             for line in lines(_standard_output(stream.output, complaints)):
                 if line.startswith(b"ended "):
                     status = int(line.split()[1])

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from cli.cluster import Cluster, ask_events, open_cluster
+from cli.containers import execute, first_running, name_of
 from cli.errors import OperationFailed
 from cli.interrupts import insistent
-from platforms.docker_names import LABEL_MEMBER
 
 ANSWER_SECONDS = 10
 # A follower ends after this time and is begun anew: one whose command was killed here goes on in
@@ -39,36 +39,23 @@ Event = dict[str, Any]
 
 def find(cluster: Cluster) -> Any:
     """The container that knows. Raises OperationFailed when none runs."""
-    for container in cluster.containers("events"):
-        if container.attrs["State"] == "running":
-            return container
-    raise OperationFailed(
-        f"the events container of stack {cluster.stack} does not run: "
-        f"./selfmonitor -s {cluster.stack} up"
-    )
-
-
-def _name(container: Any) -> str:
-    return str(container.attrs["Labels"][LABEL_MEMBER])
-
-
-def _run(container: Any, command: list[str], **how: Any) -> Any:
-    import docker.errors
-
-    try:
-        return container.exec_run(command, **how)
-    except docker.errors.APIError as error:
-        raise OperationFailed(f"{_name(container)} cannot be asked: {error.explanation}") from None
+    container = first_running(cluster, "events")
+    if container is None:
+        raise OperationFailed(
+            f"the events container of stack {cluster.stack} does not run: "
+            f"./selfmonitor -s {cluster.stack} up"
+        )
+    return container
 
 
 def recorded(container: Any) -> list[Event]:
     """Every event there is, oldest first. Raises OperationFailed."""
     command = ask_events("/events", "--fail", "--show-error", seconds=ANSWER_SECONDS)
-    result = _run(container, command, demux=True)
+    result = execute(container, command, demux=True)
     said, complaint = (part or b"" for part in result.output)
     if result.exit_code:
         raise OperationFailed(
-            f"{_name(container)} does not answer: ./selfmonitor logs {_name(container)}",
+            f"{name_of(container)} does not answer: ./selfmonitor logs {name_of(container)}",
             tuple(complaint.decode(errors="replace").splitlines()),
         )
     return [json.loads(line) for line in said.splitlines() if line]
@@ -92,7 +79,7 @@ def follow(container: Any, after: int) -> Generator[Event, None, None]:
         status = None
         try:
             with insistent():
-                stream = _run(container, shell, stream=True, stderr=False)
+                stream = execute(container, shell, stream=True, stderr=False)
                 for line in lines(stream.output):
                     if line.startswith(b"{"):
                         with suppress(ValueError):
@@ -107,8 +94,8 @@ def follow(container: Any, after: int) -> Generator[Event, None, None]:
                 _end(container, number)
         if status in (REFUSED, NO_SERVER):
             raise OperationFailed(
-                f"{_name(container)} lets nobody follow just now: "
-                f"./selfmonitor logs {_name(container)}"
+                f"{name_of(container)} lets nobody follow just now: "
+                f"./selfmonitor logs {name_of(container)}"
             )
         if status != TIME_IS_OVER:
             return
@@ -166,4 +153,4 @@ def events(
     with closing(follow(container, found[-1]["id"] if found else 0)) as following:
         for event in filter(wanted, following):
             show(event)
-    click.echo(f"selfmonitor: {_name(container)} has stopped", err=True)
+    click.echo(f"selfmonitor: {name_of(container)} has stopped", err=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cli import under_way
 from cli.apply import applier, data_volumes
 from cli.errors import UserError
-from cli.project import Project
+from cli.project import Project, command_line
 from cli.recovery_point import fixed
 from platforms.docker_names import LABEL_WORKLOAD
 
@@ -33,6 +33,7 @@ def refuse_during_restore(project: Project) -> None:
 
     A restore in place that has changed nothing yet is given up.
     """
+    run = command_line(project.stack)
     note = under_way.in_place(project)
     found = note.read()
     if found is None:
@@ -42,7 +43,7 @@ def refuse_during_restore(project: Project) -> None:
         return
     raise UserError(
         f"stack {project.stack} is being restored in place to {found.get('point')}: "
-        f"{_command(project)} restore --into in-place --to {_quoted(str(found.get('asked')))} "
+        f"{run} restore --into in-place --to {_quoted(str(found.get('asked')))} "
         "goes on"
     )
 
@@ -58,6 +59,7 @@ def decide(
     """What the stack begins with; None: it has its data, or is new. Raises UserError, with nothing
     changed, for what would lose data or bring none, and SettingsError.
     """
+    run = command_line(project.stack)
     there: dict[str, list[str]] = {}
     for volume in data_volumes(project, client):
         workload = (volume.attrs["Labels"] or {}).get(LABEL_WORKLOAD, "")
@@ -73,7 +75,7 @@ def decide(
         raise UserError(
             f"stack {project.stack} has PostgreSQL data ({', '.join(sorted(there['postgres']))}): "
             "--from-backup is for a stack that has lost it. To go back in time: "
-            f"{_command(project)} restore --to TIME --into in-place"
+            f"{run} restore --to TIME --into in-place"
         )
     found = Beginning(source or "vault", fixed(to) if to is not None else None)
     if WORKLOADS[found.source] not in there:
@@ -81,8 +83,7 @@ def decide(
         raise UserError(
             f"stack {project.stack} has no {WORKLOADS[found.source]} on this machine to begin with"
             + (
-                f": begin with the other one, {_command(project)} up --from-backup "
-                f"--source {others[0]}"
+                f": begin with the other one, {run} up --from-backup --source {others[0]}"
                 if others
                 else ", nor any other: there is nothing to recover from"
             )
@@ -96,12 +97,13 @@ def decide(
 def _going_on(
     project: Project, begun: dict[str, str | None], source: str | None, to: str | None
 ) -> Beginning:
+    run = command_line(project.stack)
     found = Beginning(str(begun.get("source")), begun.get("to"))
     if source not in (None, found.source) or to not in (None, begun.get("asked")):
         raise UserError(
-            f"stack {project.stack} is being recovered from {found}: {_command(project)} up "
+            f"stack {project.stack} is being recovered from {found}: {run} up "
             "--from-backup goes on. To begin with something else, first: "
-            f"{_command(project)} down --volumes --keep-vault"
+            f"{run} down --volumes --keep-vault"
         )
     return found
 
@@ -112,10 +114,11 @@ def _refuse_to_begin_afresh(
     there: dict[str, list[str]],
     begun: dict[str, str | None] | None,
 ) -> None:
+    run = command_line(project.stack)
     if begun is not None:
         raise UserError(
-            f"stack {project.stack} is being recovered: {_command(project)} up --from-backup goes "
-            f"on; {_command(project)} down --volumes --keep-vault gives it up"
+            f"stack {project.stack} is being recovered: {run} up --from-backup goes "
+            f"on; {run} down --volumes --keep-vault gives it up"
         )
     vaults = [name for name, workload in WORKLOADS.items() if workload in there]
     if "postgres" in there or not vaults:
@@ -126,13 +129,9 @@ def _refuse_to_begin_afresh(
     source = "" if "vault" in vaults else f" --source {vaults[0]}"
     raise UserError(
         f"stack {project.stack} has no PostgreSQL data, and its backups are there: "
-        f"{_command(project)} up --from-backup{source} brings back what they hold; "
-        f"{_command(project)} down --volumes deletes them too, to begin afresh"
+        f"{run} up --from-backup{source} brings back what they hold; "
+        f"{run} down --volumes deletes them too, to begin afresh"
     )
-
-
-def _command(project: Project) -> str:
-    return "./selfmonitor" + ("" if project.stack == "local" else f" -s {project.stack}")
 
 
 def _quoted(text: str) -> str:

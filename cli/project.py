@@ -131,6 +131,11 @@ class Project:
             os.close(handle)
 
 
+def command_line(stack: str) -> str:
+    """How a stack's commands begin."""
+    return "./selfmonitor" + ("" if stack == "local" else f" -s {stack}")
+
+
 def current_project(context: click.Context) -> Project:
     """The project the command line names."""
     project = context.find_object(Project)
@@ -138,4 +143,4 @@ def current_project(context: click.Context) -> Project:
     return project
 
 
-__all__ = ["PROJECT", "ROOT", "Project", "current_project"]
+__all__ = ["PROJECT", "ROOT", "Project", "command_line", "current_project"]

@@ -11,15 +11,10 @@ from cli.console import Steps
 from cli.errors import OperationFailed
 from cli.figures import size, span
 from cli.host import docker_engine
-from cli.project import current_project
+from cli.project import command_line, current_project
 from cli.recovery_point import Point, fixed, reachable
 
 SIDE = "side"
-
-
-def command_line(cluster: Cluster) -> str:
-    """How this stack's commands begin."""
-    return "./selfmonitor" + ("" if cluster.stack == "local" else f" -s {cluster.stack}")
 
 
 def restore_beside(cluster: Cluster, text: str, timeline: int | None) -> None:
@@ -56,7 +51,7 @@ def panel(cluster: Cluster, point: str, said: dict[str, Any], seconds: float) ->
     from cli.console import is_plain
 
     settings = cluster.project.settings
-    run = command_line(cluster)
+    run = command_line(cluster.stack)
     amount = f", {size(said['bytes'])}" if isinstance(said.get("bytes"), int) else ""
     title = f"stack {cluster.stack} as of {point}, beside it ({seconds:.1f} s{amount})"
     lines = [
@@ -143,6 +138,6 @@ def restore(
         point = in_place.restore(cluster, client, to, steps, yes=yes)
     click.echo(
         f"stack {cluster.stack} is as of {point} ({span(time.monotonic() - begun)}). What it held "
-        f"before is kept on each member: {command_line(cluster)} restore --forget-old-data "
+        f"before is kept on each member: {command_line(cluster.stack)} restore --forget-old-data "
         "deletes it"
     )

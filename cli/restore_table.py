@@ -9,6 +9,7 @@ import click
 
 from cli import backup_inside
 from cli.cluster import Cluster, open_cluster
+from cli.containers import name_of
 from cli.errors import OperationFailed, UserError
 from cli.figures import size
 from cli.psql import beside
@@ -111,7 +112,7 @@ def dumped(container: Any, database: str, table: Table, section: str) -> str:
     said, complaint = (part or b"" for part in result.output)
     if result.exit_code:
         raise OperationFailed(
-            f"pg_dump in {backup_inside.name_of(container)} does not tell how {table} is made",
+            f"pg_dump in {name_of(container)} does not tell how {table} is made",
             tuple(complaint.decode(errors="replace").splitlines()[-5:]),
         )
     lines = said.decode().splitlines()

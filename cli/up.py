@@ -13,7 +13,7 @@ from cli.console import Step, Steps
 from cli.errors import OperationFailed, UserError
 from cli.from_backup import Beginning, decide, refuse_during_restore
 from cli.host import base_image, certificates, checks, docker_engine
-from cli.project import Project, current_project
+from cli.project import Project, command_line, current_project
 
 if TYPE_CHECKING:
     import docker
@@ -152,7 +152,7 @@ def panel(cluster: Cluster, seconds: float, changed: bool) -> None:
     info = cluster.conninfo()
     redis = cluster.redis_access()
     ports = "  ".join(f"{redis.host}:{port}" for port in redis.ports)
-    run = "./selfmonitor" + ("" if cluster.stack == "local" else f" -s {cluster.stack}")
+    run = command_line(cluster.stack)
     lines = [
         f"read and write   {addresses('read_write')}",
         f"read only        {addresses('read_only')}",

@@ -23,7 +23,7 @@ IMAGE = "backup"
 DATA = "/var/lib/backup"
 # How often the canary's journal goes to the vault: what a restore test may compare with.
 JOURNAL_SECONDS = 30
-SIDE_CPUS = 2.0
+CPUS = 2.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class BackupService(pulumi.ComponentResource):
                 **vars(peer),
                 "image": IMAGE,
                 "memory_mib": self._vault.settings.memory_mib,
-                "cpus": SIDE_CPUS,
+                "cpus": CPUS,
                 "command": (
                     "/usr/local/bin/supervise",
                     f"/usr/local/share/selfmonitor/{peer.name}.json",

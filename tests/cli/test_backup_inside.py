@@ -15,6 +15,7 @@ import pytest
 
 from cli import backup_inside as module
 from cli.cluster import Cluster
+from cli.containers import name_of
 from cli.errors import OperationFailed, UserError
 
 PATIENCE = 10.0
@@ -181,9 +182,9 @@ def test_a_container_that_cannot_be_asked_is_named(container: Container) -> None
 
 
 def test_the_first_that_runs_is_asked(stack: Cluster, containers: dict[str, Any]) -> None:
-    assert module.name_of(module.find(stack, "restore-test", "side")) == "restore-test-1"
+    assert name_of(module.find(stack, "restore-test", "side")) == "restore-test-1"
     containers["restore-test-1"].state = "exited"
-    assert module.name_of(module.find(stack, "restore-test", "side")) == "side-1"
+    assert name_of(module.find(stack, "restore-test", "side")) == "side-1"
     containers["side-1"].state = "exited"
     with pytest.raises(OperationFailed, match="restore-test-1 of stack local does not run"):
         module.find(stack, "restore-test", "side")

@@ -156,7 +156,6 @@ def restore_files(
     set_label: str | None = None,
     timeline: int | None = None,
     action: str = "promote",
-    repo_time: datetime | None = None,
     total: int | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Restored:
@@ -164,8 +163,7 @@ def restore_files(
 
     action: what the server does at the target, pause or promote. timeline: the one to follow;
     none, the newest. set_label: none, pgBackRest takes the newest that fits a time or an LSN, and
-    the newest of all for a name. repo_time: the repository as it was then. total: bytes to come,
-    where known.
+    the newest of all for a name. total: bytes to come, where known.
     Raises RecoverFailed.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -184,8 +182,6 @@ def restore_files(
         options += [f"--target={_for_pgbackrest(target)}", f"--target-action={action}"]
     if set_label:
         options.append(f"--set={set_label}")
-    if repo_time is not None:
-        options.append(f"--repo-target-time={repo_time.astimezone(UTC):%Y-%m-%d %H:%M:%S+00}")
     try:
         said = pgbackrest.run(
             "restore",

@@ -13,7 +13,7 @@ from typing import Any
 from backup_service.progress import Progress
 from backup_service.s3 import Vault, Version
 from backup_service.settings import Settings, credentials
-from backup_service.transfer import rank
+from backup_service.transfer import LISTS, rank
 
 # The version it was made from, in the metadata of what was put back.
 ORIGINAL = "rewound-from"
@@ -66,11 +66,18 @@ def histories(vault: Vault) -> Iterator[list[Version]]:
 def judge(history: list[Version], to: datetime) -> Damage | None:
     """What was current at `to`, and what is now: the same when nothing happened since.
 
-    None when there was nothing at that time; that is left alone: it is WAL that was archived since.
+    What there was not at that time is WAL that was archived since, and the like: written once, so
+    its first version is the good one. None when that is all there is, or when it is a list, which
+    is written again and again: that is left alone.
     """
     now = history[0]
     then = next((each for each in history if each.modified <= to), None)
-    if then is None or (then.marker and not now.marker):
+    if then is None or then.marker:
+        since = [each for each in history if each.modified > to and not each.marker]
+        if since and (since == [now] or rank(now.key) == LISTS):
+            return None
+        then = since[-1] if since else then
+    if then is None:
         return None
     if then.marker or (not now.marker and (then.etag, then.size) == (now.etag, now.size)):
         return Damage(now, now)

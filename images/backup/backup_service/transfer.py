@@ -6,6 +6,8 @@ from backup_service.s3 import Object, Vault
 
 # The name of what an object was copied from, in its metadata.
 SOURCE = "source-etag"
+# The rank of what names all backups.
+LISTS = 2
 
 
 class Transfer:
@@ -72,12 +74,12 @@ def pairs(
 
 
 def rank(key: str) -> int:
-    """What refers to other objects comes after them: 0 data, 1 a backup's manifest, 2 the list of
+    """What refers to other objects comes after them: 0 data, 1 a backup's manifest, LISTS those of
     all backups. A vault that is filled in this order can be restored from at any moment.
     """
     name = key.rpartition("/")[2]
     if name in ("backup.info", "backup.info.copy", "archive.info", "archive.info.copy"):
-        return 2
+        return LISTS
     if name in ("manifest.json", "backup.manifest", "backup.manifest.copy"):
         return 1
     return 0

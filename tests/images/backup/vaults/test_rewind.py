@@ -1,6 +1,7 @@
 """rewind: what was overwritten or deleted since a moment is back, and what is new stays."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,7 +36,13 @@ DELETED = {"marker": True}
         # The same again: nothing to put back.
         ([version(2, "good"), version(1, "noise"), version(-5, "good")], 2),
         # Deleted then and now.
-        ([version(2, **DELETED), version(1, "short-lived"), version(-5, **DELETED)], 2),
+        ([version(-5, **DELETED)], -5),
+        ([version(2, **DELETED), version(-5, **DELETED)], 2),
+        # Written since, and then overwritten, deleted or both.
+        ([version(2, "noise"), version(1, "since")], 1),
+        ([version(2, **DELETED), version(1, "since")], 1),
+        ([version(3, **DELETED), version(2, "noise"), version(1, "since")], 1),
+        ([version(2, "noise"), version(1, "since"), version(-5, **DELETED)], 1),
     ],
 )
 def test_what_was_current_then_is_what_is_wanted(history: list[Version], then: int) -> None:
@@ -50,12 +57,18 @@ def test_what_was_current_then_is_what_is_wanted(history: list[Version], then: i
     "history",
     [
         [version(1, "wal archived since")],
-        [version(2, **DELETED), version(1, "since")],
+        [version(1, **DELETED)],
         [version(1, "since"), version(-5, **DELETED), version(-9, "old")],
     ],
 )
 def test_what_was_not_there_then_is_left_alone(history: list[Version]) -> None:
     assert judge(history, NOON) is None
+
+
+def test_a_list_that_was_not_there_then_is_left_alone() -> None:
+    """Which of its versions is the good one cannot be known."""
+    history = [version(2, "noise"), version(1, "since")]
+    assert judge([replace(each, key="a/backup.info") for each in history], NOON) is None
 
 
 @pytest.fixture
@@ -75,20 +88,29 @@ def attacked(vault: Vault, at: Callable[..., None]) -> dict[str, bytes]:
     vault.put("pgbackrest/backup/main/backup.info", b"noise")
     vault.delete("pgbackrest/backup/main/backup.info")
     vault.put("canary/since", b"new")
+    vault.put("pgbackrest/archive/main/written-during-the-attack", b"WAL")
+    vault.put("pgbackrest/archive/main/written-during-the-attack", b"noise")
     at(vault, "logical/1/app.dump.gpg", before, since)
     at(vault, "pgbackrest/backup/main/20261122-010000F/bundle/1", before, since)
     at(vault, "pgbackrest/backup/main/backup.info", before, since, since + timedelta(seconds=1))
     at(vault, "untouched", before)
     at(vault, "canary/since", since)
+    at(
+        vault,
+        "pgbackrest/archive/main/written-during-the-attack",
+        since,
+        since + timedelta(seconds=1),
+    )
+    good["pgbackrest/archive/main/written-during-the-attack"] = b"WAL"
     return good
 
 
 def test_all_is_back_and_what_is_new_stays(
     vault: Vault, attacked: dict[str, bytes], contents: Contents, progress: Any
 ) -> None:
-    assert rewind(vault, NOON, progress) == {"restored": 3, "left": 1, "bytes": 17}
+    assert rewind(vault, NOON, progress) == {"restored": 4, "left": 1, "bytes": 20}
     assert contents(vault) == {**attacked, "canary/since": b"new"}
-    assert progress.reports[-1] == ("rewind", 17, 17)
+    assert progress.reports[-1] == ("rewind", 20, 20)
     newest = next(vault.versions("pgbackrest/backup/main/backup.info"))
     assert newest.modified > NOON, "a version of its own, not the old one's time"
 
@@ -122,7 +144,7 @@ def test_killed_half_way_the_next_goes_on(
         with pytest.raises(KeyboardInterrupt):
             rewind(vault, NOON, progress)
     assert not vault.exists("pgbackrest/backup/main/backup.info"), "it comes after the backups"
-    assert rewind(vault, NOON, progress)["restored"] == 2
+    assert rewind(vault, NOON, progress)["restored"] == 3
     assert contents(vault) == {**attacked, "canary/since": b"new"}
 
 
