@@ -1,7 +1,7 @@
 """Measures backups and restores against pg_dump and pg_restore in the same run, and what a backup
 costs those who commit meanwhile.
 
-    .venv/bin/python -m benchmarks.backup --gib 1 [--gib 5] [--stack local]
+    .venv/bin/python -m benchmarks.backup --gib 1 [--gib 5] [--shape ledger] [--stack local]
 
 The stack must be up, and idle. Fills a database of that size, takes a full backup, changes 5 % and
 takes a differential one, restores it, dumps it and restores the dump; then commits for a while
@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -75,7 +76,45 @@ createdb restored
 """
 
 
-def rows(first: int, number: int) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class Shape:
+    """What the rows are like. columns: of each table. indexes: column lists, beside the key on id.
+    bytes_a_row: on a disk, indexes included, measured with 1 GiB of it. insert: SQL that adds rows
+    first to last; None: they come from here. changes: what an update sets.
+    """
+
+    columns: str
+    indexes: tuple[str, ...]
+    bytes_a_row: int
+    insert: str | None
+    changes: str
+
+
+# What applications like SelfMonitor's have most of: many small rows, found by several indexes.
+LEDGER = Shape(
+    "id bigint PRIMARY KEY, account uuid NOT NULL, booked timestamptz NOT NULL, "
+    "amount numeric(14, 2) NOT NULL, currency char(3) NOT NULL, reference uuid NOT NULL, "
+    "description text NOT NULL",
+    ("account, booked", "booked", "reference"),
+    300,
+    "SELECT n, gen_random_uuid(), timestamptz '2026-01-01' + n * interval '1 second', "
+    "(random() * 100000)::numeric(14, 2), (ARRAY['GBP', 'EUR', 'USD'])[1 + n % 3], "
+    "gen_random_uuid(), 'card payment to merchant ' || n % 5000 || ' in terminal ' || n % 977 "
+    "FROM generate_series({first}, {last}) AS n",
+    "amount = amount + 1",
+)
+# Few large rows, half of each noise: the dump has little to do for them.
+DOCUMENTS = Shape(
+    "id bigint PRIMARY KEY, part int NOT NULL, content text",
+    ("part",),
+    ROW_BYTES,
+    None,
+    "content = reverse(content)",
+)
+SHAPES = {"ledger": LEDGER, "documents": DOCUMENTS}
+
+
+def documents(first: int, number: int) -> Iterator[bytes]:
     """Lines for COPY: half of each can be compressed, the other half cannot."""
     half = ROW_BYTES // 2
     filler = (b"the quick brown fox jumps over the lazy dog " * (half // 44 + 1))[: half - 24]
@@ -89,34 +128,42 @@ def table(number: int) -> str:
     return f"selfmonitor_benchmark_{number}"
 
 
-def fill(connect: commits.Connect, size: int) -> int:
-    """Tables of that many bytes in all, with two indexes each; how many rows each has."""
-    each = size // TABLES // ROW_BYTES
+def fill(connect: commits.Connect, size: int, shape: Shape) -> int:
+    """Tables of about that many bytes in all, with their indexes; how many rows each has."""
+    each = size // TABLES // shape.bytes_a_row
     with connect() as connection:
         for number in range(TABLES):
             name = table(number)
             connection.execute(f"DROP TABLE IF EXISTS {name}")
-            connection.execute(
-                f"CREATE TABLE {name} (id bigint PRIMARY KEY, part int NOT NULL, content text)"
-            )
+            connection.execute(f"CREATE TABLE {name} ({shape.columns})")
             for first in range(0, each, ROWS_A_COPY):
-                with (
-                    connection.cursor() as cursor,
-                    cursor.copy(f"COPY {name} FROM STDIN") as copy,
-                ):
-                    for line in rows(first, min(ROWS_A_COPY, each - first)):
-                        copy.write(line)
-            connection.execute(f"CREATE INDEX ON {name} (part)")
-            connection.execute(f"ANALYZE {name}")
+                _add(connection, name, shape, first, min(ROWS_A_COPY, each - first))
+            for columns in shape.indexes:
+                connection.execute(f"CREATE INDEX ON {name} ({columns})")
+        # Now, and not by autovacuum while something is measured: it writes every page once more.
+        for number in range(TABLES):
+            connection.execute(f"VACUUM (FREEZE, ANALYZE) {table(number)}")
     return each
 
 
-def change(connect: commits.Connect, each: int) -> None:
+def _add(
+    connection: "psycopg.Connection[Any]", name: str, shape: Shape, first: int, number: int
+) -> None:
+    if shape.insert is not None:
+        select = shape.insert.format(first=first, last=first + number - 1)
+        connection.execute(f"INSERT INTO {name} {select}")
+        return
+    with connection.cursor() as cursor, cursor.copy(f"COPY {name} FROM STDIN") as copy:
+        for line in documents(first, number):
+            copy.write(line)
+
+
+def change(connect: commits.Connect, each: int, shape: Shape) -> None:
     """A part of every table, as much of each."""
     with connect() as connection:
         for number in range(TABLES):
             connection.execute(
-                f"UPDATE {table(number)} SET content = reverse(content) WHERE id < %s",
+                f"UPDATE {table(number)} SET {shape.changes} WHERE id < %s",
                 (int(each * CHANGED_SHARE),),
             )
 
@@ -262,11 +309,11 @@ def limits(container: Any) -> dict[str, float]:
 # What is measured.
 
 
-def backups(stack: Stack, connect: commits.Connect, each: int) -> dict[str, Any]:
+def backups(stack: Stack, connect: commits.Connect, each: int, shape: Shape) -> dict[str, Any]:
     """A full backup, a differential one, and the restore of both to the last moment."""
     wait_until_quiet(stack)
     full_seconds, full = timed(lambda: run_job(stack, "full"))
-    change(connect, each)
+    change(connect, each, shape)
     wait_until_quiet(stack)
     differential_seconds, differential = timed(lambda: run_job(stack, "differential"))
     with connect() as connection:
@@ -396,15 +443,15 @@ def commit_throughput(stack: Stack, connect: commits.Connect) -> dict[str, Any]:
     }
 
 
-def measure(stack: Stack, gib: float) -> dict[str, Any]:
-    """All figures of one size. Raises OperationFailed, psycopg.Error."""
+def measure(stack: Stack, gib: float, shape: str) -> dict[str, Any]:
+    """All figures of one size and shape. Raises OperationFailed, psycopg.Error."""
     connect = commits.connector(stack.cluster.conninfo())
     container = stack.cluster.container(BACKUP)
     jobs = processes(container)
     try:
-        fill_seconds, each = timed(lambda: fill(connect, int(gib * 1024**3)))
+        fill_seconds, each = timed(lambda: fill(connect, int(gib * 1024**3), SHAPES[shape]))
         size = database_bytes(connect)
-        measured = backups(stack, connect, each)
+        measured = backups(stack, connect, each, SHAPES[shape])
         wait_until_quiet(stack)
         dumped = dumps(stack, jobs, processes(stack.cluster.container(SIDE)))
         throughput = commit_throughput(stack, connect)
@@ -413,6 +460,7 @@ def measure(stack: Stack, gib: float) -> dict[str, Any]:
     compared = ratios(measured, dumped)
     return {
         "gib": gib,
+        "shape": shape,
         "database_bytes": size,
         "tables": TABLES,
         "rows": each * TABLES,
@@ -447,14 +495,18 @@ def main() -> int:
     """Exit status 0 when all could be measured, whatever the figures are."""
     parser = argparse.ArgumentParser(description="Backups against dumps.")
     parser.add_argument("--gib", action="append", type=float, help="size; repeatable; 1 by default")
+    parser.add_argument(
+        "--shape", action="append", choices=SHAPES, help="of the rows; repeatable; all by default"
+    )
     parser.add_argument("--stack", default="local")
     arguments = parser.parse_args()
     try:
         stack = opened(arguments.stack)
         for gib in arguments.gib or [1.0]:
-            found = measure(stack, gib)
-            target = write("backup", {f"{gib:g}_gib": found})
-            print(f"{target.relative_to(RESULTS)}\n{json.dumps(found)}", flush=True)
+            for shape in arguments.shape or SHAPES:
+                found = measure(stack, gib, shape)
+                target = write("backup", {f"{gib:g}_gib_{shape}": found})
+                print(f"{target.relative_to(RESULTS)}\n{json.dumps(found)}", flush=True)
     except (OperationFailed, UserError, psycopg.Error) as error:
         print(error, file=sys.stderr)
         return 1
