@@ -85,6 +85,12 @@ class VaultSettings(Settings):
     """The embedded S3 server, one for each region."""
 
     memory_mib: int = Field(default=256, ge=128, description="Limit of one vault, MiB.")
+    volume_gib: int = Field(
+        default=100,
+        ge=1,
+        description="Volume of one vault, GiB; Kubernetes only. It holds every backup and all WAL "
+        "of retention_days.",
+    )
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = Field(
         default="local-1", description="What the first region is called."
     )
@@ -126,6 +132,12 @@ class BackupSettings(Settings):
     )
     memory_mib: int = Field(
         default=512, ge=256, description="Limit of each part of the backup service, MiB."
+    )
+    volume_gib: int = Field(
+        default=20,
+        ge=1,
+        description="Volume of each part of the backup service, GiB; Kubernetes only. A restore "
+        "test and the instance beside the cluster hold a whole database in theirs.",
     )
 
     @model_validator(mode="after")

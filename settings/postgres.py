@@ -125,6 +125,12 @@ class PostgresSettings(Settings):
     members: QuorumCount = Field(default=3, description="Primary and standbys together; odd.")
     consensus_members: QuorumCount = Field(default=3, description="etcd members; odd.")
     memory_mib: int = Field(default=1024, ge=256, description="Limit of one member, MiB.")
+    volume_gib: int = Field(
+        default=20,
+        ge=1,
+        description="Volume of one member, GiB; Kubernetes only. WAL that is not in the vault yet "
+        "has its place there as well.",
+    )
     shared_buffers_mib: int = Field(
         default=128, ge=16, description="PostgreSQL's own cache of one member, MiB."
     )

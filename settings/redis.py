@@ -108,6 +108,12 @@ class RedisSettings(Settings):
         description="What becomes of keys once maxmemory_mib is reached; noeviction refuses "
         "writes and loses nothing.",
     )
+    volume_gib: int = Field(
+        default=5,
+        ge=1,
+        description="Volume of one member, GiB; Kubernetes only. It holds the log, its rewriting "
+        "and a snapshot, each as large as the data.",
+    )
     cpus: float = Field(default=1.0, gt=0, strict=False, description="Limit of one member, cores.")
     port: Port = Field(
         default=6379,

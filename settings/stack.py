@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from settings.backup import BackupSettings, RecoverySettings
 from settings.base import Settings
+from settings.kubernetes import KubernetesSettings
 from settings.postgres import PostgresSettings
 from settings.redis import RedisSettings
 
@@ -40,7 +41,12 @@ class CertificateSettings(Settings):
 class StackSettings(Settings):
     """Everything a stack file may say."""
 
-    platform: Literal["docker"] = Field(default="docker", description="Where the stack runs.")
+    platform: Literal["docker", "kubernetes"] = Field(
+        default="docker", description="Where the stack runs."
+    )
+    kubernetes: KubernetesSettings | None = Field(
+        default=None, description="What only a stack on Kubernetes needs to know."
+    )
     bind_address: IPv4Address = Field(
         default=IPv4Address("127.0.0.1"),
         strict=False,
@@ -69,6 +75,53 @@ class StackSettings(Settings):
         if subnet.prefixlen > 20:
             raise ValueError(f"{subnet} is too small: the segments need a /20 or larger")
         return subnet
+
+    @model_validator(mode="after")
+    def nothing_is_the_other_platforms(self) -> "StackSettings":
+        """A setting that nobody reads is a mistake somebody made."""
+        if self.platform == "docker":
+            self._refuse_what_is_of_kubernetes()
+        else:
+            self._refuse_what_is_of_docker()
+        return self
+
+    def _refuse_what_is_of_kubernetes(self) -> None:
+        if self.kubernetes is not None:
+            raise ValueError(
+                "kubernetes is given, but platform is docker: set platform: kubernetes"
+            )
+        volumes: tuple[tuple[str, Settings], ...] = (
+            ("postgres", self.postgres),
+            ("redis", self.redis),
+            ("backup", self.backup),
+            ("backup.vault", self.backup.vault),
+        )
+        for key, settings in volumes:
+            if "volume_gib" in settings.model_fields_set:
+                raise ValueError(
+                    f"{key}.volume_gib is given, but platform is docker, whose volumes have no "
+                    "size: leave it out"
+                )
+
+    def _refuse_what_is_of_docker(self) -> None:
+        # Pulumi.yaml gives the defaults of these two to every stack.
+        for key in ("bind_address", "subnet"):
+            default = type(self).model_fields[key].default
+            if getattr(self, key) != default:
+                raise ValueError(
+                    f"{key} is given, but platform is kubernetes, which hands out addresses "
+                    "itself: leave it out"
+                )
+        if "consensus_members" in self.postgres.model_fields_set:
+            raise ValueError(
+                "postgres.consensus_members is given, but platform is kubernetes, whose API server "
+                "is the consensus store: leave it out"
+            )
+        if "port_step" in self.postgres.routers.model_fields_set:
+            raise ValueError(
+                "postgres.routers.port_step is given, but platform is kubernetes, where all "
+                "routers have one address: leave it out"
+            )
 
     @model_validator(mode="after")
     def redis_ports_are_free(self) -> "StackSettings":
