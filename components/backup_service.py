@@ -16,7 +16,7 @@ from components.postgres_configuration import (
 from components.postgres_ha import BACKUP_CLIENT, PostgresHA
 from components.redis_sentinel import REDIS_PORT, RedisSentinel
 from components.routers import Routers
-from platforms.workload import Data, Peer, Port, Readiness, Segment, Workload
+from platforms.workload import Data, Peer, Port, Readiness, Scheduled, Segment, Workload
 from settings.postgres import PostgresSettings
 
 IMAGE = "backup"
@@ -24,6 +24,8 @@ DATA = "/var/lib/backup"
 # How often the canary's journal goes to the vault: what a restore test may compare with.
 JOURNAL_SECONDS = 30
 CPUS = 2.0
+# A run that takes longer hangs; the same as the program's own scheduler allows.
+LONGEST_JOB_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,30 @@ class BackupService(pulumi.ComponentResource):
             "invariants": [each.model_dump() for each in settings.invariants],
             "side": {"port": POSTGRES_PORT},
         }
+        if self._context.platform.runs_schedules:
+            text["scheduler"] = False
         return json.dumps(text, sort_keys=True)
 
+    def _schedules(self, *kinds: str) -> tuple[Scheduled, ...]:
+        """What a platform with a scheduler of its own runs, in the same words as ours."""
+        cron = self._vault.settings.schedules.model_dump()
+        return tuple(
+            Scheduled(
+                name=kind,
+                cron=cron[kind.replace("-", "_")],
+                command=("/usr/local/bin/backup-service", "run", kind),
+                deadline_seconds=LONGEST_JOB_SECONDS,
+            )
+            for kind in kinds
+        )
+
     def _certificate(self, peer: Peer, common_name: str | None = None) -> dict[str, Any]:
+        names = self._context.platform.entrance_names(peer)
         certificate = self._context.authority.issue(
             peer.name,
             common_name=common_name or peer.name,
-            dns_names=(*peer.members, peer.name, "localhost"),
-            ip_addresses=tuple(dict.fromkeys(("127.0.0.1", str(self._context.host)))),
+            dns_names=(*peer.members, peer.name, "localhost", *names.dns),
+            ip_addresses=tuple(dict.fromkeys(("127.0.0.1", *names.ip))),
         )
         return dict(certificate.files())
 
@@ -114,7 +132,7 @@ class BackupService(pulumi.ComponentResource):
                     "/usr/local/bin/supervise",
                     f"/usr/local/share/selfmonitor/{peer.name}.json",
                 ),
-                "data": Data(DATA),
+                "data": Data(DATA, self._vault.settings.volume_gib),
                 "scratch": {"/tmp": 64},
                 "readiness": Readiness(
                     ("/usr/local/bin/ready", peer.name), meaning=meaning, timeout_seconds=5
@@ -154,6 +172,7 @@ class BackupService(pulumi.ComponentResource):
                 "redis.password": self._args.redis.passwords["backup"],
             },
             talks_to=(*self._vault.place.peers, members, self._args.redis.members),
+            schedules=self._schedules("full", "differential", "logical", "redis"),
         )
 
     def _replication(self, copy: Place) -> Workload:
@@ -184,17 +203,18 @@ class BackupService(pulumi.ComponentResource):
                 "logical.key": self._vault.keys["logical"],
             },
             talks_to=self._vault.place.peers,
+            schedules=self._schedules("restore-test"),
         )
 
     def _side(self) -> Workload:
-        peer = Peer("side", 13, 1, (Segment.ACCESS, Segment.RESTORE))
+        ports = (Port("postgres", POSTGRES_PORT, (self._vault.settings.side_port,)),)
+        peer = Peer("side", 13, 1, (Segment.ACCESS, Segment.RESTORE), ports)
         return self._workload(
             peer,
             "a restore to be asked for",
             memory_mib=2 * self._vault.settings.memory_mib,
             files={"backup.json": self._configuration()},
             secret_files={**self._certificate(peer), **self._reading()},
-            ports=(Port("postgres", POSTGRES_PORT, (self._vault.settings.side_port,)),),
             talks_to=(*self._vault.place.peers, self._args.routers.workload),
         )
 

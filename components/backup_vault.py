@@ -13,6 +13,7 @@ from platforms.workload import Data, Peer, Port, Readiness, Segment, Workload
 from settings.backup import BackupSettings, RecoverySettings
 
 PORT = 7070
+PORTS = (Port("s3", PORT),)
 # Who may do what in a vault: writer (no version is ever deleted by it), reader, and tester, which
 # reads and keeps the evidence of its tests.
 IDENTITIES = ("writer", "reader", "tester")
@@ -132,7 +133,7 @@ class BackupVault(pulumi.ComponentResource):
         vault = self.settings.vault
         self.place = self._embedded(
             name,
-            Peer("vault", 8, 1, (Segment.BACKUP, Segment.RESTORE)),
+            Peer("vault", 8, 1, (Segment.BACKUP, Segment.RESTORE), PORTS),
             vault.region,
             f"selfmonitor-{self._context.stack}",
             IDENTITIES,
@@ -141,7 +142,7 @@ class BackupVault(pulumi.ComponentResource):
         if self.settings.second_region:
             self.copy = self._embedded(
                 f"{name}-copy",
-                Peer("vault-copy", 9, 1, (Segment.REMOTE,)),
+                Peer("vault-copy", 9, 1, (Segment.REMOTE,), PORTS),
                 vault.copy_region,
                 f"selfmonitor-{self._context.stack}-copy",
                 COPY_IDENTITIES,
@@ -210,8 +211,7 @@ class BackupVault(pulumi.ComponentResource):
                     lambda values: json.dumps(values, sort_keys=True)
                 ),
             },
-            ports=(Port("s3", PORT),),
-            data=Data("/var/lib/vault"),
+            data=Data("/var/lib/vault", self.settings.vault.volume_gib),
             scratch={"/tmp": 64, "/run/vault": 4},
             readiness=Readiness(
                 ("/usr/local/bin/ready", str(PORT)),

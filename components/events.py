@@ -33,7 +33,8 @@ class Events(pulumi.ComponentResource):
     ) -> None:
         super().__init__("selfmonitor:monitoring:Events", name, None, opts)
         context = args.context
-        peer = Peer("events", 7, 1, (Segment.CACHE, Segment.DATA))
+        ports = (Port("events", PORT),)
+        peer = Peer("events", 7, 1, (Segment.CACHE, Segment.DATA), ports)
         certificate = context.authority.issue(
             "events",
             common_name="events",
@@ -61,10 +62,10 @@ class Events(pulumi.ComponentResource):
                 **certificate.files(),
                 "events.password": args.redis.passwords["events"],
             },
-            ports=(Port("events", PORT),),
             data=Data("/var/lib/events"),
             scratch={"/tmp": 16},
             talks_to=(args.postgres.members,),
+            asks=(args.redis.sentinels,),
             readiness=Readiness(
                 https_probe(PORT, "/health"), meaning="the journal of events to be writable"
             ),

@@ -7,7 +7,7 @@ import pulumi
 
 from components import passwords
 from components.backup_vault import RECOVERY_SECONDS, BackupVault
-from components.certificate_authority import CertificateAuthority, CertificateAuthorityArgs
+from components.consensus import ConsensusAccess, in_etcd, in_platform
 from components.context import Context
 from components.postgres_configuration import (
     BACKUP_SERVER_PORT,
@@ -29,13 +29,10 @@ from platforms.workload import (
 )
 from settings.postgres import PostgresSettings
 
-ETCD_CLIENT_PORT = 2379
-ETCD_PEER_PORT = 2380
-# Stands in the certificates of the consensus store's own members: no client becomes a peer.
-ETCD_PEER_NAME = "consensus-peer"
-
-ETCD_MEMORY_MIB = 256
 JOB_MEMORY_MIB = 128
+# A planned hand-over waits for Patroni's own answer, which takes up to 20 s (api.py,
+# poll_failover_result), and for a second candidate.
+HAND_OVER_SECONDS = 45
 
 PROVISIONER = Peer("provision", 4, 1, (Segment.DATA,))
 
@@ -77,23 +74,27 @@ class PostgresHA(pulumi.ComponentResource):
         self._settings = args.settings
         self._args = args
         self._passwords = passwords.generate(name, (*CLUSTER_ROLES, *self._settings.owners), self)
-
-        # An authority of its own: whoever it has not certified (a router, the provisioning job)
-        # cannot even speak to the consensus store. etcd's check of names in client certificates
-        # would do the same with one authority, but its gateway, which Patroni uses, fails it.
-        self._consensus_authority = CertificateAuthority(
-            f"{name}-consensus-authority",
-            CertificateAuthorityArgs(
-                common_name=f"selfmonitor {self._context.stack} consensus",
-                settings=self._context.certificates,
+        peer = Peer(
+            "postgres",
+            2,
+            self._settings.members,
+            (Segment.DATA, Segment.BACKUP),
+            (
+                Port("postgres", POSTGRES_PORT),
+                Port("rest", REST_PORT),
+                Port("backup", BACKUP_SERVER_PORT),
             ),
-            opts=pulumi.ResourceOptions(parent=self),
         )
-        etcd = self._etcd()
-        members = self._members(etcd)
-        consensus = self._context.platform.run(etcd, self)
+        self._cluster = f"selfmonitor-{self._context.stack}"
+        if self._context.platform.consensus == "etcd":
+            self._rest_password = None
+            access = in_etcd(name, self._settings, self._context, self)
+        else:
+            self._rest_password = passwords.generate(name, ("restapi",), self)["restapi"]
+            access = in_platform(peer, self._cluster, self._context)
+        members = self._members(peer, access)
         # The vault first: the first thing a new cluster does is ask whether it has a past.
-        before = (*consensus, *args.vault.place.servers)
+        before = (*access.servers, *args.vault.place.servers)
         servers = self._context.platform.run(members, self, after=before)
         job = self._context.platform.run(self._provision(members), self, after=servers)
 
@@ -111,61 +112,8 @@ class PostgresHA(pulumi.ComponentResource):
             }
         )
 
-    def _etcd(self) -> Workload:
-        replicas = self._settings.consensus_members
-        peer = Peer("etcd", 1, replicas, (Segment.DATA,))
-        names = peer.members
-        certificate = self._consensus_authority.issue(
-            "etcd",
-            common_name="etcd",
-            dns_names=(*names, "etcd", "localhost", ETCD_PEER_NAME),
-            ip_addresses=("127.0.0.1",),
-        )
-        tls = {"CERT_FILE": "tls.crt", "KEY_FILE": "tls.key", "TRUSTED_CA_FILE": "ca.crt"}
-        environment = {
-            "ETCD_NAME": "{member}",
-            "ETCD_DATA_DIR": "/var/lib/etcd/data",
-            "ETCD_LISTEN_CLIENT_URLS": f"https://0.0.0.0:{ETCD_CLIENT_PORT}",
-            "ETCD_LISTEN_PEER_URLS": f"https://0.0.0.0:{ETCD_PEER_PORT}",
-            "ETCD_ADVERTISE_CLIENT_URLS": f"https://{{member}}:{ETCD_CLIENT_PORT}",
-            "ETCD_INITIAL_ADVERTISE_PEER_URLS": f"https://{{member}}:{ETCD_PEER_PORT}",
-            "ETCD_INITIAL_CLUSTER": ",".join(
-                f"{name}=https://{name}:{ETCD_PEER_PORT}" for name in names
-            ),
-            "ETCD_INITIAL_CLUSTER_TOKEN": f"selfmonitor-{self._context.stack}",
-            "ETCD_INITIAL_CLUSTER_STATE": "new",
-            "ETCD_CLIENT_CERT_AUTH": "true",
-            "ETCD_PEER_CLIENT_CERT_AUTH": "true",
-            "ETCD_PEER_CERT_ALLOWED_HOSTNAME": ETCD_PEER_NAME,
-            "ETCD_TLS_MIN_VERSION": "TLS1.2",
-            # Patroni writes a few keys every two seconds: history is worthless after an hour, and
-            # frequent snapshots keep memory small.
-            "ETCD_AUTO_COMPACTION_MODE": "periodic",
-            "ETCD_AUTO_COMPACTION_RETENTION": "1h",
-            "ETCD_SNAPSHOT_COUNT": "10000",
-            "ETCD_LOG_LEVEL": "warn",
-        }
-        for key, file in tls.items():
-            environment[f"ETCD_{key}"] = f"/etc/selfmonitor/{file}"
-            environment[f"ETCD_PEER_{key}"] = f"/etc/selfmonitor/{file}"
-        return Workload(
-            **vars(peer),
-            image="etcd",
-            memory_mib=ETCD_MEMORY_MIB,
-            cpus=1.0,
-            environment=environment,
-            secret_files=certificate.files(),
-            ports=(Port("client", ETCD_CLIENT_PORT), Port("peer", ETCD_PEER_PORT)),
-            data=Data("/var/lib/etcd"),
-            readiness=Readiness(
-                https_probe(ETCD_CLIENT_PORT, "/health"),
-                meaning="a quorum of the consensus store",
-            ),
-        )
-
-    def _members(self, etcd: Workload) -> Workload:
+    def _members(self, peer: Peer, access: ConsensusAccess) -> Workload:
         settings = self._settings
-        peer = Peer("postgres", 2, settings.members, (Segment.DATA, Segment.BACKUP))
         names = peer.members
         certificate = self._context.authority.issue(
             "postgres-member",
@@ -173,19 +121,17 @@ class PostgresHA(pulumi.ComponentResource):
             dns_names=(*names, "postgres", "localhost"),
             ip_addresses=("127.0.0.1",),
         )
-        consensus = self._consensus_authority.issue(
-            "patroni", common_name="patroni", dns_names=("patroni",)
-        )
         patroni = render(
             self._context.root,
             "postgres",
             "patroni.yml.j2",
-            cluster=f"selfmonitor-{self._context.stack}",
+            cluster=self._cluster,
             rest_port=REST_PORT,
             postgres_port=POSTGRES_PORT,
             members=names,
             provisioner=PROVISIONER.members[0],
-            consensus_hosts=[f"{name}:{ETCD_CLIENT_PORT}" for name in etcd.members],
+            consensus_hosts=access.hosts,
+            store=access.store,
             data_directory=DATA_DIRECTORY,
             parameters=server_parameters(
                 settings, self._args.vault.settings.archive_timeout_seconds
@@ -198,9 +144,12 @@ class PostgresHA(pulumi.ComponentResource):
             dynamic_configuration=dynamic_configuration(settings),
         )
         own = {role: self._passwords[role] for role in ("postgres", "replicator", "rewind")}
-        passwords = pulumi.Output.all(**own).apply(
+        passwords = pulumi.Output.all(**own, restapi=self._rest_password or "").apply(
             lambda values: render(self._context.root, "postgres", "passwords.yml.j2", **values)
         )
+        # The provisioner's name stands in Patroni's list of who may change something; a name that
+        # does not resolve there holds up every start by the resolver's 10 s.
+        named = (PROVISIONER,) if self._rest_password is None else ()
         return Workload(
             **vars(peer),
             image="postgres",
@@ -214,7 +163,8 @@ class PostgresHA(pulumi.ComponentResource):
             files={"patroni.yml": patroni},
             secret_files={
                 **certificate.files(),
-                **consensus.files("consensus-"),
+                **access.secret_files,
+                **self._rest_password_file(),
                 "passwords.yml": passwords,
                 # No secret, but nothing that a running member would have to be replaced for.
                 "bootstrap.yml": bootstrap,
@@ -229,25 +179,38 @@ class PostgresHA(pulumi.ComponentResource):
                     postgres_port=POSTGRES_PORT,
                 ),
             },
-            ports=(
-                Port("postgres", POSTGRES_PORT),
-                Port("rest", REST_PORT),
-                Port("backup", BACKUP_SERVER_PORT),
-            ),
-            data=Data("/var/lib/postgresql"),
+            data=Data("/var/lib/postgresql", settings.volume_gib),
             scratch={"/tmp": 64, "/run/postgresql": 16},
-            # The provisioner's name stands in Patroni's list of who may change something; a name
-            # that does not resolve there holds up every start by the resolver's 10 s.
-            talks_to=(etcd, PROVISIONER, *self._args.vault.place.peers),
+            talks_to=(*access.talks_to, *named, *self._args.vault.place.peers),
             readiness=Readiness(
                 ("/usr/local/bin/ready", str(REST_PORT)),
                 meaning="PostgreSQL to accept connections and stream",
                 timeout_seconds=5,
             ),
+            # Whether Patroni's own loop runs, and nothing about PostgreSQL, which is Patroni's to
+            # restart; patient, because what is restarted too early costs a failover.
+            liveness=Readiness(
+                https_probe(REST_PORT, "/liveness"),
+                meaning="Patroni's loop to run",
+                interval_seconds=10,
+                timeout_seconds=5,
+                failures=6,
+            ),
+            before_stop=("/usr/local/bin/hand-over", str(REST_PORT)),
+            before_stop_seconds=HAND_OVER_SECONDS,
+            consensus=access.consensus,
             patience_seconds=RECOVERY_SECONDS if self._args.vault.recovery else None,
             one_at_a_time=True,
             stop_grace_seconds=60,
         )
+
+    def _rest_password_file(self) -> dict[str, pulumi.Input[str]]:
+        """By which members and the job prove to Patroni that they may change something.
+
+        Where members have fixed addresses, these are what Patroni goes by. Where a name is what
+        stays, the address that a request comes from is another one after each restart.
+        """
+        return {} if self._rest_password is None else {"restapi.password": self._rest_password}
 
     def _recovery(self) -> str:
         """What a member without data, in a cluster without data, begins with."""
@@ -278,7 +241,11 @@ class PostgresHA(pulumi.ComponentResource):
             cpus=1.0,
             command=("/usr/local/bin/provision",),
             files={"provision.json": json.dumps(plan, sort_keys=True)},
-            secret_files={**certificate.files(), "passwords.json": passwords.apply(json.dumps)},
+            secret_files={
+                **certificate.files(),
+                **self._rest_password_file(),
+                "passwords.json": passwords.apply(json.dumps),
+            },
             talks_to=(members,),
             scratch={"/tmp": 16},
             runs_once=True,

@@ -69,8 +69,16 @@ class RedisSentinel(pulumi.ComponentResource):
         self._context = args.context
         self._settings = args.settings
         self.passwords = passwords.generate(name, dict.fromkeys((*USERS, *SENTINEL_USERS)), self)
-        self._peer = Peer("redis", 5, self._settings.members, (Segment.CACHE,))
-        self._sentinel_peer = Peer("sentinel", 6, self._settings.sentinels, (Segment.CACHE,))
+        self._peer = Peer(
+            "redis", 5, self._settings.members, (Segment.CACHE,), (Port("redis", REDIS_PORT),)
+        )
+        self._sentinel_peer = Peer(
+            "sentinel",
+            6,
+            self._settings.sentinels,
+            (Segment.CACHE,),
+            (Port("sentinel", SENTINEL_PORT),),
+        )
         self.client_certificate = self._context.authority.issue(
             "application", common_name="application", dns_names=("application",)
         )
@@ -137,12 +145,14 @@ class RedisSentinel(pulumi.ComponentResource):
         )
 
     def _certificate(self, peer: Peer) -> Certificate:
+        # Members are announced by address, and clients verify what they connect to.
+        names = self._context.platform.addresses_are_names
+        addresses = () if names else tuple(self._addresses(peer).values())
         return self._context.authority.issue(
             peer.name,
             common_name=peer.name,
             dns_names=(*peer.members, peer.name, "localhost"),
-            # Members are announced by address, and clients verify what they connect to.
-            ip_addresses=("127.0.0.1", *self._addresses(peer).values()),
+            ip_addresses=("127.0.0.1", *addresses),
         )
 
     def _members(self) -> Workload:
@@ -174,8 +184,7 @@ class RedisSentinel(pulumi.ComponentResource):
                 ),
                 "keeper.password": self.passwords["keeper"],
             },
-            ports=(Port("redis", REDIS_PORT),),
-            data=Data("/var/lib/redis"),
+            data=Data("/var/lib/redis", settings.volume_gib),
             scratch={"/tmp": 16, "/run/redis": 4},
             talks_to=(self.sentinels,),
             readiness=Readiness(
@@ -197,6 +206,7 @@ class RedisSentinel(pulumi.ComponentResource):
             service=SERVICE,
             down_after_ms=failover.down_after_ms,
             failover_timeout_ms=failover.failover_timeout_ms,
+            resolve_names=self._context.platform.addresses_are_names,
         )
         secrets = pulumi.Output.concat(
             f"sentinel auth-user {SERVICE} sentinel\nsentinel auth-pass {SERVICE} ",
@@ -222,7 +232,6 @@ class RedisSentinel(pulumi.ComponentResource):
                 "secrets.conf": secrets,
                 "keeper.password": self.passwords["keeper"],
             },
-            ports=(Port("sentinel", SENTINEL_PORT),),
             data=Data("/var/lib/sentinel"),
             scratch={"/tmp": 16},
             talks_to=(self._peer,),

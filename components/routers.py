@@ -74,17 +74,29 @@ class Routers(pulumi.ComponentResource):
         )
 
     def _endpoints(self, ports: tuple[int, ...]) -> list[Endpoint]:
-        return [{"host": str(self._context.host), "port": port} for port in ports]
+        entrances = self._context.platform.entrances(self.workload, ports)
+        return [{"host": host, "port": port} for host, port in entrances]
 
     def _workload(self) -> Workload:
         settings = self._args.settings
         members = self._args.postgres.members
-        peer = Peer("router", 3, settings.replicas, (Segment.ACCESS, Segment.DATA, Segment.CACHE))
+        peer = Peer(
+            "router",
+            3,
+            settings.replicas,
+            (Segment.ACCESS, Segment.DATA, Segment.CACHE),
+            (
+                Port("read-write", POSTGRES_PORT, settings.published(settings.read_write_port)),
+                Port("read-only", POSTGRES_PORT + 1, settings.published(settings.read_only_port)),
+                Port("redis", REDIS_PORT, self._args.redis_ports),
+            ),
+        )
+        names = self._context.platform.entrance_names(peer)
         certificate = self._context.authority.issue(
             "router",
             common_name="router",
-            dns_names=(*peer.members, "router", "localhost"),
-            ip_addresses=tuple(dict.fromkeys(("127.0.0.1", str(self._context.host)))),
+            dns_names=(*peer.members, "router", "localhost", *names.dns),
+            ip_addresses=tuple(dict.fromkeys(("127.0.0.1", *names.ip))),
         )
         haproxy = render(
             self._context.root,
@@ -125,11 +137,6 @@ class Routers(pulumi.ComponentResource):
                 # Its checks log in, so the password stands in it.
                 "haproxy-redis.cfg": self._args.redis.passwords["router"].apply(self._redis),
             },
-            ports=(
-                Port("read-write", POSTGRES_PORT, settings.published(settings.read_write_port)),
-                Port("read-only", POSTGRES_PORT + 1, settings.published(settings.read_only_port)),
-                Port("redis", REDIS_PORT, self._args.redis_ports),
-            ),
             scratch={"/tmp": 16},
             talks_to=(members, self._args.redis.members),
             loopback_names=("postgres",),

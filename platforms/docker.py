@@ -4,14 +4,22 @@ import hashlib
 import json
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pulumi
 import pulumi_docker as docker
 
 from platforms import docker_names as names
 from platforms.image_context import BASE, image_context
-from platforms.workload import FILES_DIRECTORY, USER_ID, Peer, Segment, Workload
+from platforms.workload import (
+    FILES_DIRECTORY,
+    USER_ID,
+    ConsensusStore,
+    EntranceNames,
+    Peer,
+    Segment,
+    Workload,
+)
 
 STAGING = "/staging"
 # Container logs are kept on disk by Docker: bounded, or one loop of errors fills the disk.
@@ -27,6 +35,10 @@ class DockerPlatform:
     Each segment is a bridge network of its own; only the one open to clients leads out of the
     machine. Members have fixed addresses and find each other through /etc/hosts.
     """
+
+    consensus: Literal["etcd"] = "etcd"
+    runs_schedules = False
+    addresses_are_names = False
 
     def __init__(
         self, stack: str, root: Path, subnet: IPv4Network, bind_address: IPv4Address
@@ -57,6 +69,18 @@ class DockerPlatform:
     def address(self, peer: Peer, index: int, segment: Segment) -> str:
         """See Platform.address."""
         return str(names.member_address(self._subnet, segment, peer, index))
+
+    def consensus_store(self, peer: Peer) -> ConsensusStore:
+        """See Platform.consensus_store: Docker has none."""
+        raise ValueError(f"{peer.name}: Docker keeps no consensus for anybody")
+
+    def entrances(self, peer: Peer, published: tuple[int, ...]) -> tuple[tuple[str, int], ...]:
+        """See Platform.entrances."""
+        return tuple((str(self._bind_address), port) for port in published)
+
+    def entrance_names(self, peer: Peer) -> EntranceNames:
+        """See Platform.entrance_names."""
+        return EntranceNames(dns=(), ip=(str(self._bind_address),))
 
     def _image(self, folder: str) -> docker.RemoteImage:
         if folder in self._images:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     # Commands that only look at a running stack use these names too, and need not wait for the SDK.
@@ -52,9 +53,13 @@ class Port:
 
 @dataclass(frozen=True)
 class Data:
-    """Persistent data, one volume a replica, mounted at `path`."""
+    """Persistent data, one volume a replica, mounted at `path`.
+
+    size_gib: of one volume, GiB, where volumes have a size; on Docker they share one disk.
+    """
 
     path: str
+    size_gib: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,17 +79,78 @@ class Readiness:
 
 
 @dataclass(frozen=True)
+class Consensus:
+    """That a workload keeps its consensus in the platform's own store.
+
+    scope: under which name. objects: the names of all objects it keeps there; it may read and
+        change these and no others.
+    """
+
+    scope: str
+    objects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ConsensusStore:
+    """Where a workload's consensus is in the platform's own store, as the program is to be told.
+
+    labels: which its objects and its replicas bear; scope_label: the name of one more, whose value
+        is the scope. role_label: the one by which it marks what each replica is.
+    """
+
+    namespace: str
+    labels: Mapping[str, str]
+    scope_label: str
+    role_label: str
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """What is to be run at times, where the platform has a scheduler of its own.
+
+    cron: five fields, UTC. deadline_seconds: a run that takes longer hangs, and is ended.
+    """
+
+    name: str
+    cron: str
+    command: tuple[str, ...]
+    deadline_seconds: int
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Somebody beyond the stack whom a workload talks to.
+
+    purpose: completes the sentence "to reach …".
+    """
+
+    purpose: str
+    ports: tuple[int, ...]
+    networks: tuple[IPv4Network, ...]
+
+
+@dataclass(frozen=True)
+class EntranceNames:
+    """What clients may call an entrance, and so what its certificate must bear."""
+
+    dns: tuple[str, ...]
+    ip: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Peer:
     """Who a workload is to others: replicas with stable identities `name-1`, `name-2`, ….
 
     ordinal: 1–15, different for every workload of a stack; fixes its addresses where the platform
         hands them out itself.
+    ports: on which others reach it.
     """
 
     name: str
     ordinal: int
     replicas: int
     segments: tuple[Segment, ...]
+    ports: tuple[Port, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -103,12 +169,21 @@ class Workload(Peer):
         as files of mode 0400. A change of `files` replaces the replicas; a change of
         `secret_files` reaches running ones, which reload by themselves.
     talks_to: those whose members it must find by name, besides its own.
+    asks: others it talks to, by their addresses alone.
+    outside: whom it talks to beyond the stack, where that has to be allowed.
     loopback_names: names that mean this container itself.
     scratch: path → MiB of memory-backed space; all else is read-only.
     one_at_a_time: an update replaces a replica only after the one before is ready again.
     runs_once: a job: done when it exits with 0, never restarted.
     patience_seconds: how long the platform waits until it is ready, or a job until it is done,
         where that may take longer than usual. A change of it changes nothing that runs.
+    liveness: by which the platform knows that a replica hangs and must be restarted. Where it is
+        None, and everywhere on Docker, only what ends is restarted.
+    before_stop: what runs in a replica before it is asked to stop in order, for before_stop_seconds
+        at most; Docker knows no such thing, and asks at once.
+    consensus: what it keeps in the platform's own store; only where Platform.consensus is platform.
+    schedules: what the platform runs, where Platform.runs_schedules, beside the first replica and
+        with its files and data.
     """
 
     image: str
@@ -118,20 +193,41 @@ class Workload(Peer):
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     secret_files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    ports: tuple[Port, ...] = ()
     data: Data | None = None
     scratch: Mapping[str, int] = field(default_factory=dict)
     talks_to: tuple[Peer, ...] = ()
+    asks: tuple[Peer, ...] = ()
+    outside: tuple[Outside, ...] = ()
     loopback_names: tuple[str, ...] = ()
     readiness: Readiness | None = None
     one_at_a_time: bool = False
     runs_once: bool = False
     stop_grace_seconds: int = 10
     patience_seconds: int | None = None
+    liveness: Readiness | None = None
+    before_stop: tuple[str, ...] = ()
+    before_stop_seconds: int = 0
+    consensus: Consensus | None = None
+    schedules: tuple[Scheduled, ...] = ()
 
 
 class Platform(Protocol):
     """What every platform offers to components."""
+
+    @property
+    def consensus(self) -> Literal["etcd", "platform"]:
+        """Where a cluster agrees on its leader: an etcd of its own, or the platform's store."""
+        ...
+
+    @property
+    def runs_schedules(self) -> bool:
+        """Whether Workload.schedules are run; otherwise programs bring a scheduler of their own."""
+        ...
+
+    @property
+    def addresses_are_names(self) -> bool:
+        """Whether what `address` returns is a name, which resolves whoever is down."""
+        ...
 
     def run(
         self,
@@ -139,7 +235,7 @@ class Platform(Protocol):
         parent: pulumi.Resource,
         after: tuple[pulumi.Resource, ...] = (),
     ) -> tuple[pulumi.Resource, ...]:
-        """Registers what runs `workload`; returns one resource per replica, ready once created."""
+        """Registers what runs `workload`; returns what is created once every replica is ready."""
         ...
 
     def address(self, peer: Peer, index: int, segment: Segment) -> str:
@@ -148,4 +244,16 @@ class Platform(Protocol):
         For programs that hand addresses on to others, and so need one that every member resolves
         alike, whoever is down at that moment.
         """
+        ...
+
+    def consensus_store(self, peer: Peer) -> ConsensusStore:
+        """Where `peer` keeps its consensus. Raises ValueError where `consensus` is etcd."""
+        ...
+
+    def entrances(self, peer: Peer, published: tuple[int, ...]) -> tuple[tuple[str, int], ...]:
+        """Where clients connect to what `peer` publishes on these ports, one for each replica."""
+        ...
+
+    def entrance_names(self, peer: Peer) -> EntranceNames:
+        """What clients may call the entrances of `peer`."""
         ...

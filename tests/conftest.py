@@ -64,6 +64,7 @@ class Request:
     """One RegisterResource request. raw: inputs with the secrets' marks; inputs: without.
 
     create_timeout: what the engine is to allow its creation, empty: its own limit.
+    retained: whether it stays when it is no longer declared.
     """
 
     urn: str
@@ -74,6 +75,7 @@ class Request:
     dependencies: tuple[str, ...]
     delete_before_replace: bool
     create_timeout: str
+    retained: bool
     raw: dict[str, Any]
 
     @property
@@ -181,6 +183,7 @@ class RecordingMonitor(MockMonitor):
                         dependencies=tuple(sorted(request.dependencies)),
                         delete_before_replace=request.deleteBeforeReplace,
                         create_timeout=request.customTimeouts.create,
+                        retained=request.retainOnDelete,
                         raw=raw,
                     )
                 )

@@ -1,5 +1,8 @@
 """Starts each job when it is due, and again when it failed; says in state.json how things stand.
 
+Where the platform has a scheduler of its own, that one starts what is scheduled, and this one the
+first full backup alone: until there is one nothing can be restored.
+
 Each job runs as a process of its own (`backup-service run KIND`), so that this one stays small and
 a job that hangs or dies takes nothing with it.
 """
@@ -43,6 +46,7 @@ SEND_SECONDS = 600.0
 
 # These have a container of their own, on a network of its own: only there, with --only.
 APART = ("restore-test",)
+NO_FULL_BACKUP = "there is no full backup"
 PROGRAM = ("/usr/local/bin/backup-service",)
 STANZA = "stanza-create"
 SEND = "records"
@@ -98,7 +102,7 @@ def when_due(
         return Due(tick, "scheduled")
     first = kind == "full" and full is None
     if last is None:
-        return Due(first_seen, "there is no full backup") if first else Due(following, "scheduled")
+        return Due(first_seen, NO_FULL_BACKUP) if first else Due(following, "scheduled")
     if last.result == OK:
         return Due(following, "scheduled")
     failures = _failures_since(records.all(kind), tick)
@@ -107,7 +111,7 @@ def when_due(
         return Due(ended + datetime.timedelta(seconds=RETRY_SECONDS), "repeated")
     if first:
         again = ended + datetime.timedelta(seconds=FIRST_BACKUP_RETRY_SECONDS)
-        return Due(min(again, following), "there is no full backup")
+        return Due(min(again, following), NO_FULL_BACKUP)
     return Due(following, "scheduled")
 
 
@@ -148,6 +152,7 @@ class Scheduler:
         self.schedules = kinds_to_run(settings.schedules, only)
         self.records = Records(data)
         self.child: Child | None = None
+        self._starts_scheduled = settings.starts_scheduled
         self._data = data
         self._program = tuple(program)
         self._clock = clock
@@ -202,6 +207,8 @@ class Scheduler:
                 # By hand.
                 continue
             due = self._due(kind)
+            if not self._starts_scheduled and due.why != NO_FULL_BACKUP:
+                continue
             if due.at <= self._clock():
                 log(f"{kind} begins: {due.why}")
                 self._start(kind, ["run", kind], LONGEST_JOB_SECONDS)

@@ -64,7 +64,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Settings:
-    """schedules: kind → cron expression, in UTC.
+    """schedules: kind → cron expression, in UTC. starts_scheduled: whether this program starts what
+    they say; if not, somebody else does, and they are only told.
 
     canary_seconds: between two commits of the canary; journal_seconds: between two parts of its
     journal in the vault.
@@ -82,6 +83,7 @@ class Settings:
     journal_seconds: float
     invariants: tuple[Invariant, ...]
     side: Side | None
+    starts_scheduled: bool = True
 
     @staticmethod
     def load(path: Path | None = None) -> "Settings":
@@ -115,6 +117,7 @@ def parse(found: dict[str, Any]) -> Settings:
         journal_seconds=found["journal_seconds"],
         invariants=tuple(Invariant(**each) for each in found["invariants"]),
         side=Side(**found["side"]) if found.get("side") else None,
+        starts_scheduled=found.get("scheduler", True),
     )
 
 
