@@ -13,7 +13,7 @@ from components.outputs import export
 from components.postgres_ha import PostgresHA, PostgresHAArgs
 from components.redis_sentinel import RedisSentinel, RedisSentinelArgs
 from components.routers import Routers, RoutersArgs
-from platforms.docker import DockerPlatform
+from platforms.choose import choose
 from settings.engine import current_configuration
 from settings.errors import SettingsError
 from settings.load import from_engine
@@ -26,16 +26,14 @@ def main() -> None:
     stack = pulumi.get_stack()
     try:
         settings = from_engine(current_configuration(), stack)
+        platform = choose(stack, ROOT, settings)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
 
-    platform = DockerPlatform(stack, ROOT, settings.subnet, settings.bind_address)
     authority = CertificateAuthority(
         "authority", CertificateAuthorityArgs(f"selfmonitor {stack}", settings.certificates)
     )
-    context = Context(
-        stack, ROOT, settings.bind_address, platform, authority, settings.certificates
-    )
+    context = Context(stack, ROOT, platform, authority, settings.certificates)
     vault = BackupVault("vault", BackupVaultArgs(settings.backup, settings.recovery, context))
     postgres = PostgresHA("postgres", PostgresHAArgs(settings.postgres, vault, context))
     redis = RedisSentinel(
