@@ -65,7 +65,10 @@ class KubernetesPlatform:
             priority_class=namespace,
         )
         self._services = Services(
-            self._place, settings.load_balancer, settings.load_balancer_annotations
+            self._place,
+            settings.load_balancer,
+            settings.load_balancer_annotations,
+            tuple(str(each.network) for each in settings.clients if each.network),
         )
         self._policies = NetworkPolicies(
             self._place,

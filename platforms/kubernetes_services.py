@@ -27,14 +27,20 @@ class Services:
     """Registers a stack's Services, those of each workload once.
 
     load_balancer: "internal", "internet-facing" or "none"; annotations: for it, besides.
+    sources: networks it takes connections from; all if empty.
     """
 
     def __init__(
-        self, place: names.Place, load_balancer: str, annotations: Mapping[str, str]
+        self,
+        place: names.Place,
+        load_balancer: str,
+        annotations: Mapping[str, str],
+        sources: tuple[str, ...],
     ) -> None:
         self._place = place
         self._load_balancer = load_balancer
         self._annotations = annotations
+        self._sources = sources
         self._of: dict[str, tuple[Peer, tuple[pulumi.Resource, ...]]] = {}
 
     def for_members(self, peer: Peer, opts: pulumi.ResourceOptions) -> tuple[pulumi.Resource, ...]:
@@ -95,6 +101,8 @@ class Services:
             spec["type"] = "LoadBalancer"
             # Otherwise a connection comes from a node, and who may connect cannot be told.
             spec["externalTrafficPolicy"] = "Local"
+            if self._sources:
+                spec["loadBalancerSourceRanges"] = list(self._sources)
             internal = self._load_balancer == "internal"
             annotations = {**(INTERNAL if internal else INTERNET_FACING), **self._annotations}
         name = names.entrance_name(workload)

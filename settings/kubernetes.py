@@ -15,6 +15,9 @@ Name = Annotated[
 # A repository's host, port and path, without a tag.
 Registry = Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$")]
 
+# A stack file has texts; each is one network, without host bits.
+Network = Annotated[IPv4Network, Field(strict=False)]
+
 ANYWHERE = IPv4Network("0.0.0.0/0")
 
 
@@ -27,8 +30,8 @@ class ClientSettings(Settings):
         description="Labels of the namespaces whose pods may connect, e.g. "
         "kubernetes.io/metadata.name: shop.",
     )
-    network: IPv4Network | None = Field(
-        default=None, strict=False, description="Network from which connections may come."
+    network: Network | None = Field(
+        default=None, description="Network from which connections may come."
     )
 
     @model_validator(mode="after")
@@ -80,7 +83,7 @@ class KubernetesSettings(Settings):
         description="Further names of the routers, e.g. of the load balancer: they stand in the "
         "certificates.",
     )
-    api_server_networks: tuple[IPv4Network, ...] = Field(
+    api_server_networks: tuple[Network, ...] = Field(
         default=(ANYWHERE,),
         min_length=1,
         strict=False,
@@ -93,7 +96,7 @@ class KubernetesSettings(Settings):
         strict=False,
         description="Ports of the API server, before and behind its Service.",
     )
-    dns_networks: tuple[IPv4Network, ...] = Field(
+    dns_networks: tuple[Network, ...] = Field(
         default=(),
         strict=False,
         description="Where names are resolved besides the pods k8s-app=kube-dns in kube-system, "
