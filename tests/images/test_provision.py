@@ -186,3 +186,13 @@ def test_what_the_backup_role_has_already_is_not_given_again(
     provision.ensure_backup_role(None)
     provision.ensure_backup_functions(None)
     assert catalog.changed == []
+
+
+def test_patroni_is_told_a_password_where_it_wants_one(
+    provision: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provision, "FILES", f"{tmp_path}/")
+    assert provision.credentials() == {}
+    (tmp_path / "restapi.password").write_text("pass word")
+    encoded = base64.b64encode(b"restapi:pass word").decode()
+    assert provision.credentials() == {"Authorization": f"Basic {encoded}"}

@@ -171,8 +171,8 @@ def test_a_parameter_name_postgresql_could_not_have_is_refused() -> None:
     assert "work mem" in message
 
 
-def test_an_unknown_platform_names_the_one_there_is() -> None:
-    assert refusal(platform="dockr") == "platform: must be 'docker', got 'dockr'"
+def test_an_unknown_platform_names_those_there_are() -> None:
+    assert refusal(platform="dockr") == "platform: must be 'docker' or 'kubernetes', got 'dockr'"
 
 
 @pytest.mark.parametrize("key", ["members", "consensus_members"])

@@ -46,7 +46,6 @@ SEND_SECONDS = 600.0
 
 # These have a container of their own, on a network of its own: only there, with --only.
 APART = ("restore-test",)
-NO_FULL_BACKUP = "there is no full backup"
 PROGRAM = ("/usr/local/bin/backup-service",)
 STANZA = "stanza-create"
 SEND = "records"
@@ -102,7 +101,7 @@ def when_due(
         return Due(tick, "scheduled")
     first = kind == "full" and full is None
     if last is None:
-        return Due(first_seen, NO_FULL_BACKUP) if first else Due(following, "scheduled")
+        return Due(first_seen, "there is no full backup") if first else Due(following, "scheduled")
     if last.result == OK:
         return Due(following, "scheduled")
     failures = _failures_since(records.all(kind), tick)
@@ -111,7 +110,7 @@ def when_due(
         return Due(ended + datetime.timedelta(seconds=RETRY_SECONDS), "repeated")
     if first:
         again = ended + datetime.timedelta(seconds=FIRST_BACKUP_RETRY_SECONDS)
-        return Due(min(again, following), NO_FULL_BACKUP)
+        return Due(min(again, following), "there is no full backup")
     return Due(following, "scheduled")
 
 
@@ -206,9 +205,9 @@ class Scheduler:
             if last is not None and last.running:
                 # By hand.
                 continue
-            due = self._due(kind)
-            if not self._starts_scheduled and due.why != NO_FULL_BACKUP:
+            if not self._starts(kind):
                 continue
+            due = self._due(kind)
             if due.at <= self._clock():
                 log(f"{kind} begins: {due.why}")
                 self._start(kind, ["run", kind], LONGEST_JOB_SECONDS)
@@ -217,6 +216,10 @@ class Scheduler:
             self._send_at = now + SEND_SECONDS
             if self.records.unsent():
                 self._start(SEND, [SEND, "--send"], SEND_SECONDS)
+
+    def _starts(self, kind: str) -> bool:
+        """Whether it is this program that starts it, and not the platform."""
+        return self._starts_scheduled or (kind == "full" and self.records.last(kind, OK) is None)
 
     def _waits_for_stanza(self, kind: str) -> bool:
         return (

@@ -306,6 +306,26 @@ def test_at_first_the_repository_is_prepared_and_a_full_backup_taken(bench: Benc
     assert bench.state["kinds"]["logical"]["next"] == "2026-11-24T02:00:00.000Z"
 
 
+def test_where_the_platform_starts_jobs_only_the_first_full_backup_is_ours(bench: Bench) -> None:
+    """And again until there is one: a weekly schedule would leave a new stack without for days."""
+    bench.settings = replace(bench.settings, starts_scheduled=False)
+    bench.plan(full="fail")
+    bench.start(full=WEEKLY, logical=DAILY)
+    bench.look()
+    bench.look()
+    assert bench.started == ["stanza-create", "run full"]
+    bench.plan()
+    bench.later(minutes=11)
+    bench.look()
+    assert bench.results("full") == [FAILED, OK]
+    bench.later(days=8)
+    bench.look()
+    bench.look()
+    assert bench.runs == ["run full", "run full"]
+    # When a run is due is told all the same, by those who start it and by this one.
+    assert bench.state["kinds"]["logical"]["schedule"] == DAILY
+
+
 def test_without_a_repository_no_backup_is_tried_and_the_rest_goes_on(bench: Bench) -> None:
     bench.plan(stanza_create="fail")
     bench.start(full=WEEKLY, logical=DAILY)
