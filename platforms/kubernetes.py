@@ -80,6 +80,7 @@ class KubernetesPlatform:
                 dns_networks=settings.dns_networks,
             ),
         )
+        self._provider: pulumi.ProviderResource | None = None
         self._ground: tuple[pulumi.Resource, ...] = ()
 
     def run(
@@ -90,7 +91,9 @@ class KubernetesPlatform:
     ) -> tuple[pulumi.Resource, ...]:
         """See Platform.run."""
         ground = self._prepared()
-        child = pulumi.ResourceOptions(parent=parent, depends_on=list(ground))
+        child = pulumi.ResourceOptions(
+            parent=parent, provider=self._provider, depends_on=list(ground)
+        )
         files = deliver(workload, self._place, child)
         around = [
             *account(workload, self._place, child),
@@ -152,6 +155,14 @@ class KubernetesPlatform:
         """What everything else stands on, registered once."""
         if self._ground:
             return self._ground
+        self._provider = k8s.Provider(
+            "cluster",
+            context=self._settings.context,
+            # The provider would delete a Secret and make it anew for a renewed certificate; one
+            # that is broken off in between leaves pods that cannot start.
+            enable_secret_mutable=True,
+        )
+        here = pulumi.ResourceOptions(provider=self._provider)
         namespace: pulumi.Resource = k8s.core.v1.Namespace(
             self._place.namespace,
             metadata={
@@ -165,7 +176,7 @@ class KubernetesPlatform:
                 },
             },
             # With a namespace everything in it is deleted, the volumes too.
-            opts=pulumi.ResourceOptions(retain_on_delete=True),
+            opts=pulumi.ResourceOptions.merge(here, pulumi.ResourceOptions(retain_on_delete=True)),
         )
         priority: dict[str, Any] = {
             "metadata": {"name": self._pods.priority_class, "labels": self._place.labels()},
@@ -174,9 +185,9 @@ class KubernetesPlatform:
             "description": "Databases, their backups and the way to them.",
         }
         priority_class: pulumi.Resource = k8s.scheduling.v1.PriorityClass(
-            self._pods.priority_class, **priority
+            self._pods.priority_class, **priority, opts=here
         )
-        within = pulumi.ResourceOptions(depends_on=[namespace])
+        within = _after(here, [namespace])
         # No pod ever runs unconfined: the policies come first.
         self._ground = (namespace, priority_class, *self._policies.for_all(within))
         return self._ground

@@ -44,6 +44,11 @@ class ClientSettings(Settings):
 class KubernetesSettings(Settings):
     """What only a stack on Kubernetes needs to know."""
 
+    context: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="Context of the kubeconfig, so that no stack comes to another's cluster; the "
+        "current one when not given.",
+    )
     namespace: Label | None = Field(
         default=None,
         description="Namespace of the stack, which is made for it; selfmonitor-STACK when not "

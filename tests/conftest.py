@@ -64,7 +64,8 @@ class Request:
     """One RegisterResource request. raw: inputs with the secrets' marks; inputs: without.
 
     create_timeout: what the engine is to allow its creation, empty: its own limit.
-    retained: whether it stays when it is no longer declared.
+    retained: whether it stays when it is no longer declared. provider: which one makes it, empty:
+    the default one.
     """
 
     urn: str
@@ -76,6 +77,7 @@ class Request:
     delete_before_replace: bool
     create_timeout: str
     retained: bool
+    provider: str
     raw: dict[str, Any]
 
     @property
@@ -184,6 +186,7 @@ class RecordingMonitor(MockMonitor):
                         delete_before_replace=request.deleteBeforeReplace,
                         create_timeout=request.customTimeouts.create,
                         retained=request.retainOnDelete,
+                        provider=request.provider,
                         raw=raw,
                     )
                 )

@@ -106,6 +106,18 @@ def test_everything_comes_after_the_namespace_and_what_confines_it(cluster: Any)
             assert ground <= set(each.dependencies), each.name
 
 
+def test_one_provider_makes_everything_and_changes_secrets_in_place(
+    on_kubernetes: Callable[..., Any],
+) -> None:
+    found = on_kubernetes(settings={"kubernetes": {"context": "staging-eu"}})
+    (provider,) = [
+        each for each in found.recording.requests if each.type.startswith("pulumi:providers:")
+    ]
+    assert provider.inputs == {"context": "staging-eu", "enableSecretMutable": "true"}
+    for each in found.requests:
+        assert each.provider.startswith(f"{provider.urn}::"), each.name
+
+
 def test_pod_security_is_enforced_in_the_namespace(cluster: Any) -> None:
     labels = cluster.of("Namespace")["selfmonitor-staging"]["metadata"]["labels"]
     for mode in ("enforce", "audit", "warn"):

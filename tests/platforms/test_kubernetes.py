@@ -56,7 +56,7 @@ def rendered(recorder: Callable[..., Any]) -> Callable[..., Any]:
         return {
             f"{each.inputs['kind']}/{each.name}": each.inputs
             for each in recorder(program, stack="shop").requests
-            if each.custom
+            if each.type.startswith("kubernetes:")
         }
 
     return run
