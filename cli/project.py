@@ -69,8 +69,14 @@ class Project:
 
     @cached_property
     def settings(self) -> StackSettings:
-        """Raises SettingsError."""
-        return from_engine(self.configuration, self.stack)
+        """Raises SettingsError; UserError for a stack that these commands cannot look after."""
+        found = from_engine(self.configuration, self.stack)
+        if found.platform != "docker":
+            raise UserError(
+                f"stack {self.stack} runs on Kubernetes, and these commands know Docker alone: "
+                f"pulumi up --stack {self.stack} applies it"
+            )
+        return found
 
     @property
     def directory(self) -> Path:

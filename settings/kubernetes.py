@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from settings.base import Settings
 
@@ -93,7 +93,7 @@ class KubernetesSettings(Settings):
         min_length=1,
         strict=False,
         description="Where the API server is, as pods reach it behind its Service; PostgreSQL's "
-        "members agree on their leader there.",
+        "members agree on their leader there, and the default lets them go anywhere on its ports.",
     )
     api_server_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(
         default=(443, 6443),
@@ -116,6 +116,26 @@ class KubernetesSettings(Settings):
     image_pull_secrets: tuple[Name, ...] = Field(
         default=(), strict=False, description="Secrets of the namespace by which images are pulled."
     )
+
+    @field_validator("namespace")
+    @classmethod
+    def namespace_is_not_the_clusters(cls, namespace: str | None) -> str | None:
+        if namespace == "default" or (namespace or "").startswith("kube-"):
+            raise ValueError(
+                f"{namespace} is the cluster's own: what is in the stack's namespace is confined, "
+                "other workloads too; choose another"
+            )
+        return namespace
+
+    @model_validator(mode="after")
+    def nothing_is_given_that_nobody_reads(self) -> "KubernetesSettings":
+        if self.load_balancer == "none" and self.load_balancer_annotations:
+            raise ValueError("load_balancer_annotations is given, but load_balancer is none")
+        if self.registry is None and self.image_pull_secrets:
+            raise ValueError(
+                "image_pull_secrets is given, but no registry, so that nothing is pulled"
+            )
+        return self
 
     def namespace_of(self, stack: str) -> str:
         """The namespace of a stack with these settings."""

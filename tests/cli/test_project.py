@@ -93,3 +93,14 @@ def test_a_recovery_is_for_one_run_and_stands_in_no_file(tmp_path: Path) -> None
     )
     assert project.settings.recovery is None
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_stack_that_these_commands_do_not_know_is_refused_with_the_way(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: selfmonitor\n")
+    (tmp_path / "Pulumi.shop.yaml").write_text("config:\n  selfmonitor:platform: kubernetes\n")
+    with pytest.raises(UserError) as caught:
+        _ = Project(tmp_path, "shop").settings
+    assert str(caught.value).splitlines() == [
+        "stack shop runs on Kubernetes, and these commands know Docker alone: "
+        "pulumi up --stack shop applies it"
+    ]

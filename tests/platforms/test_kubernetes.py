@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from platforms.image_context import image_context
 from platforms.kubernetes import KubernetesPlatform
 from platforms.workload import (
     Data,
@@ -159,10 +160,26 @@ def test_a_stack_whose_name_cannot_be_one_there_is_refused(stack: str) -> None:
         KubernetesPlatform(stack, ROOT, KubernetesSettings())
 
 
-def test_a_pull_secret_is_every_pods(rendered: Callable[..., Any]) -> None:
-    found = rendered(workload(), image_pull_secrets=("registry",))
+def test_what_is_pulled_is_pulled_by_digest_and_with_the_secret(
+    rendered: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = "sha256:" + "ab" * 32
+    monkeypatch.setattr(
+        "platforms.image_reference._read",
+        lambda path: {
+            each.parent.name: {
+                "name": image_context(ROOT, each.parent.name).name,
+                "digest": digest,
+            }
+            for each in (ROOT / "images").glob("*/Dockerfile")
+        },
+    )
+    found = rendered(
+        workload(), registry="registry.example.com/team", image_pull_secrets=("registry",)
+    )
     pod = found["StatefulSet/thing"]["spec"]["template"]["spec"]
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert container(found)["image"] == f"registry.example.com/team/redis@{digest}"
 
 
 def test_a_claim_is_never_smaller_than_its_template(rendered: Callable[..., Any]) -> None:

@@ -79,6 +79,17 @@ def test_a_stack_file_says_everything_as_text() -> None:
         ),
         ({"clients": [{"namespace_labels": {}}]}, "kubernetes.clients[0].namespace_labels: "),
         ({"api_server_networks": []}, "kubernetes.api_server_networks: "),
+        ({"namespace": "default"}, "kubernetes.namespace: default is the cluster's own: "),
+        ({"namespace": "kube-system"}, "kubernetes.namespace: kube-system is the cluster's own: "),
+        (
+            {"load_balancer": "none", "load_balancer_annotations": {"a": "b"}},
+            "kubernetes: load_balancer_annotations is given, but load_balancer is none",
+        ),
+        (
+            {"image_pull_secrets": ["registry"]},
+            "kubernetes: image_pull_secrets is given, but no registry",
+        ),
+        ({"context": ""}, "kubernetes.context: "),
         ({"api_server_ports": [0]}, "kubernetes.api_server_ports[0]: must be greater than"),
         (
             {"storag_class": "x"},
