@@ -94,11 +94,14 @@ BACKUP_ROWS = {
 }
 
 
-def backup_table(sizes: tuple[str, ...] = ("1_gib", "5_gib")) -> str:
-    """Markdown, seconds of each, one column a size."""
+BACKUPS = ("1_gib_ledger", "5_gib_ledger", "1_gib_documents")
+
+
+def backup_table(sizes: tuple[str, ...] = BACKUPS) -> str:
+    """Markdown, seconds of each, one column a size and shape."""
     found = [newest_record("backup", size) for size in sizes]
     titles = [
-        f"{size.replace('_gib', ' GiB')} ({date})"
+        f"{size.replace('_gib_', ' GiB, ')} ({date})"
         for size, (date, _) in zip(sizes, found, strict=True)
     ]
     lines = [f"| | {' | '.join(titles)} |", f"|---|{'--:|' * len(sizes)}"]
