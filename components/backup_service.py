@@ -110,6 +110,7 @@ class BackupService(pulumi.ComponentResource):
                 "image": IMAGE,
                 "memory_mib": self._vault.settings.memory_mib,
                 "cpus": CPUS,
+                "background": True,
                 "command": (
                     "/usr/local/bin/supervise",
                     f"/usr/local/share/selfmonitor/{peer.name}.json",
@@ -161,6 +162,8 @@ class BackupService(pulumi.ComponentResource):
         return self._workload(
             peer,
             "the second copy to be looked after",
+            # It carries WAL to where it is safe.
+            background=False,
             files={"backup.json": self._configuration(copy=copy)},
             secret_files={
                 **self._certificate(peer),

@@ -56,6 +56,18 @@ def peers(recording: Any, member: str) -> set[str]:
     }
 
 
+def test_backups_and_restores_give_way_and_what_carries_wal_does_not(local: Any) -> None:
+    share = {
+        name: local.named("Container", name).inputs.get("cpuShares")
+        for name in (*SERVERS, "vault-1", "vault-copy-1", "postgres-1")
+    }
+    assert {name for name, each in share.items() if each} == {
+        "backup-1",
+        "restore-test-1",
+        "side-1",
+    }
+
+
 # Who holds what
 
 
