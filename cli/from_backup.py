@@ -1,13 +1,13 @@
 """Whether a stack begins with its backups, must, or may not."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli import under_way
 from cli.apply import applier, data_volumes
 from cli.errors import UserError
+from cli.point import parse
 from cli.project import Project, command_line
-from cli.recovery_point import fixed
 from platforms.docker_names import LABEL_WORKLOAD
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ WORKLOADS = {"vault": "vault", "copy": "vault-copy"}
 
 @dataclass(frozen=True)
 class Beginning:
-    """source: vault or copy. to: a point, fixed; None: all there is."""
+    """source: vault or copy. to: a point as the members know it (Point.value); None: all there
+    is.
+    """
 
     source: str
     to: str | None
@@ -77,7 +79,7 @@ def decide(
             "--from-backup is for a stack that has lost it. To go back in time: "
             f"{run} restore --to TIME --into in-place"
         )
-    found = Beginning(source or "vault", fixed(to) if to is not None else None)
+    found = Beginning(source or "vault", _value(to))
     if WORKLOADS[found.source] not in there:
         others = [name for name, workload in WORKLOADS.items() if workload in there]
         raise UserError(
@@ -94,12 +96,22 @@ def decide(
     return found
 
 
+def _value(to: str | None) -> str | None:
+    """Of a point that a person wrote, as Beginning has it. Raises UserError.
+
+    No backup service runs yet that could be asked what it means.
+    """
+    return None if to is None else parse(to).value or None
+
+
 def _going_on(
-    project: Project, begun: dict[str, str | None], source: str | None, to: str | None
+    project: Project, begun: dict[str, Any], source: str | None, to: str | None
 ) -> Beginning:
     run = command_line(project.stack)
     found = Beginning(str(begun.get("source")), begun.get("to"))
-    if source not in (None, found.source) or to not in (None, begun.get("asked")):
+    # A time ago is the one it was when it was first typed: known by its words.
+    same = to in (None, begun.get("asked")) or _value(to) == found.to
+    if source not in (None, found.source) or not same:
         raise UserError(
             f"stack {project.stack} is being recovered from {found}: {run} up "
             "--from-backup goes on. To begin with something else, first: "
@@ -112,7 +124,7 @@ def _refuse_to_begin_afresh(
     project: Project,
     client: "docker.DockerClient",
     there: dict[str, list[str]],
-    begun: dict[str, str | None] | None,
+    begun: dict[str, Any] | None,
 ) -> None:
     run = command_line(project.stack)
     if begun is not None:

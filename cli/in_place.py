@@ -26,7 +26,8 @@ from cli.cluster import ANSWER_SECONDS, AUTHORITY, CERTIFICATE, KEY, Cluster
 from cli.confirm import confirm
 from cli.console import Steps
 from cli.errors import OperationFailed, UserError
-from cli.recovery_point import fixed, reachable, switch_wal
+from cli.point import fixed
+from cli.recovery_point import reachable, switch_wal
 from cli.up import RECOVERED_SECONDS, wait_until_healthy, write_credentials
 from platforms.docker_names import (
     LABEL_MEMBER,

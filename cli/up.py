@@ -13,6 +13,7 @@ from cli.console import Step, Steps
 from cli.errors import OperationFailed, UserError
 from cli.from_backup import Beginning, decide, refuse_during_restore
 from cli.host import base_image, certificates, checks, docker_engine
+from cli.point import parse
 from cli.project import Project, command_line, current_project
 
 if TYPE_CHECKING:
@@ -201,13 +202,16 @@ def recover(
 @click.option(
     "--to",
     metavar="POINT",
-    help="With --from-backup: up to a time, an LSN or a restore point; all there is by default.",
+    help="With --from-backup: up to that point, as `restore --to` has it; all there is by default.",
 )
 @click.pass_context
 def up(context: click.Context, from_backup: bool, source: str | None, to: str | None) -> None:
     """Bring the stack up, or bring it to what its stack file says."""
     if not from_backup and (source is not None or to is not None):
         raise click.UsageError("--source and --to go with --from-backup")
+    if to is not None:
+        # A mistyped one is refused before anything is fetched or built.
+        parse(to)
     begun = time.monotonic()
     project = current_project(context)
     steps = Steps()

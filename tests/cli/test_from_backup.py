@@ -12,6 +12,7 @@ from cli import under_way
 from cli import up as up_module
 from cli.errors import UserError
 from cli.from_backup import Beginning
+from cli.point import Point
 from cli.project import Project
 from settings.errors import SettingsError
 
@@ -95,8 +96,33 @@ def test_it_begins_with_the_vault_and_all_there_is(
 
 def test_it_begins_with_the_copy_and_up_to_a_point(decide: Callable[..., Any]) -> None:
     found = decide("vault-copy", wanted=True, source="copy", to="2026-11-23T00:00:00Z")
-    assert found == Beginning("copy", "2026-11-23T00:00:00Z")
-    assert str(found) == "the second region's copy as of 2026-11-23T00:00:00Z"
+    assert found == Beginning("copy", "2026-11-23T00:00:00.000000Z")
+    assert str(found) == "the second region's copy as of 2026-11-23T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("to", "known"),
+    [
+        ("latest", None),
+        ("time:2026-11-23T01:00:00+01:00", "2026-11-23T00:00:00.000000Z"),
+        ("lsn:a/b4c", "A/B4C"),
+        # A restore point may have any name, when it is said to be one.
+        ("name:latest", "latest"),
+    ],
+)
+def test_a_point_means_what_it_means_to_restore(
+    decide: Callable[..., Any], to: str, known: str | None
+) -> None:
+    assert decide("vault", wanted=True, to=to) == Beginning("vault", known)
+
+
+@pytest.mark.parametrize("to", ["", "10 minuts ago", "lsn:latest", "2099-01-01T00:00:00Z"])
+def test_what_is_no_point_is_refused_and_nothing_is_begun(
+    decide: Callable[..., Any], project: Project, to: str
+) -> None:
+    with pytest.raises(UserError, match=r"names no point in time|is in the future"):
+        decide("vault", wanted=True, to=to)
+    assert under_way.from_backup(project).read() is None
 
 
 def test_a_copy_that_the_stack_file_does_not_have_is_refused(
@@ -139,11 +165,27 @@ def test_without_that_vault_there_is_nothing_to_begin_with(
 def test_killed_half_way_the_same_command_goes_on_with_the_same_point(
     decide: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "fixed", lambda text: "2026-11-23T00:00:00Z")
+    monkeypatch.setattr(module, "parse", lambda text: Point("time", "2026-11-23T00:00:00Z"))
     begun = decide("vault", wanted=True, to="1 hour ago")
-    monkeypatch.setattr(module, "fixed", lambda text: "2026-11-23T01:00:00Z")
+    monkeypatch.setattr(module, "parse", lambda text: Point("time", "2026-11-23T01:00:00Z"))
     assert decide(*ALL, wanted=True, to="1 hour ago") == begun
     assert decide(*ALL, wanted=True) == begun
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (None, "latest"),
+        ("latest", " Latest "),
+        ("0/3000060", "lsn:0/3000060"),
+        ("time:2026-11-23T00:00:00Z", "2026-11-23T01:00:00+01:00"),
+    ],
+)
+def test_the_same_point_in_other_words_goes_on(
+    decide: Callable[..., Any], first: str | None, then: str
+) -> None:
+    begun = decide("vault", wanted=True, to=first)
+    assert decide(*ALL, wanted=True, to=then) == begun
 
 
 @pytest.mark.parametrize("other", [{"to": "2026-11-22T00:00:00Z"}, {"source": "copy"}])
@@ -224,6 +266,14 @@ def test_a_point_without_a_recovery_is_refused(
 ) -> None:
     with pytest.raises(Exception, match="go with --from-backup"):
         run(*option)
+
+
+def test_a_mistyped_point_is_refused_before_anything_is_fetched(
+    run: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up_module, "prepare", lambda project, steps: pytest.fail("it began"))
+    with pytest.raises(UserError, match="'10 minuts ago' names no point in time: give"):
+        run("--from-backup", "--to", "10 minuts ago")
 
 
 def test_a_note_that_cannot_be_read_is_not_passed_over(project: Project) -> None:
