@@ -1,6 +1,7 @@
 """Whether a stack begins with its backups, must, or may not."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cli import under_way
@@ -8,7 +9,7 @@ from cli.apply import applier, data_volumes
 from cli.errors import UserError
 from cli.point import parse
 from cli.project import Project, command_line
-from platforms.docker_names import LABEL_WORKLOAD
+from platforms.docker_names import LABEL_WORKLOAD, ROLE_DATA, object_name
 
 if TYPE_CHECKING:
     import docker
@@ -19,15 +20,22 @@ WORKLOADS = {"vault": "vault", "copy": "vault-copy"}
 @dataclass(frozen=True)
 class Beginning:
     """source: vault or copy. to: a point as the members know it (Point.value); None: all there
-    is.
+    is. redis: it lost data and is filled; otherwise it is left alone. since: when the recovery was
+    begun (ISO 8601); None: by an earlier release, which did not note it.
     """
 
     source: str
     to: str | None
+    redis: bool = True
+    since: str | None = None
 
     def __str__(self) -> str:
         where = "the vault" if self.source == "vault" else "the second region's copy"
         return f"{where}{f' as of {self.to}' if self.to else ''}"
+
+    def recovering(self, project: Project) -> Project:
+        """The stack, for the run that begins with this."""
+        return project.recovering(self.source, self.to, redis=self.redis, redis_before=self.since)
 
 
 def refuse_during_restore(project: Project) -> None:
@@ -79,7 +87,12 @@ def decide(
             "--from-backup is for a stack that has lost it. To go back in time: "
             f"{run} restore --to TIME --into in-place"
         )
-    found = Beginning(source or "vault", _value(to))
+    found = Beginning(
+        source or "vault",
+        _value(to),
+        redis=not _has_all_of_redis(project, there),
+        since=_now(),
+    )
     if WORKLOADS[found.source] not in there:
         others = [name for name, workload in WORKLOADS.items() if workload in there]
         raise UserError(
@@ -91,9 +104,24 @@ def decide(
             )
         )
     # What the stack could not be applied with is refused here. Raises SettingsError.
-    _ = project.recovering(found.source, found.to).settings
-    note.write({"source": found.source, "asked": to, "to": found.to})
+    _ = found.recovering(project).settings
+    note.write({"asked": to, **asdict(found)})
     return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _has_all_of_redis(project: Project, there: dict[str, list[str]]) -> bool:
+    """Whether no member of Redis lost its data.
+
+    Then a snapshot would bring back what was deleted since. With one volume missing nobody knows
+    whose data the others will follow.
+    """
+    members = range(1, project.settings.redis.members + 1)
+    volumes = {object_name(project.stack, f"redis-{number}-{ROLE_DATA}") for number in members}
+    return volumes <= {*there.get("redis", ())}
 
 
 def _value(to: str | None) -> str | None:
@@ -108,7 +136,9 @@ def _going_on(
     project: Project, begun: dict[str, Any], source: str | None, to: str | None
 ) -> Beginning:
     run = command_line(project.stack)
-    found = Beginning(str(begun.get("source")), begun.get("to"))
+    found = Beginning(
+        str(begun.get("source")), begun.get("to"), begun.get("redis", True), begun.get("since")
+    )
     # A time ago is the one it was when it was first typed: known by its words.
     same = to in (None, begun.get("asked")) or _value(to) == found.to
     if source not in (None, found.source) or not same:

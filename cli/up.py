@@ -15,6 +15,7 @@ from cli.from_backup import Beginning, decide, refuse_during_restore
 from cli.host import base_image, certificates, checks, docker_engine
 from cli.point import parse
 from cli.project import Project, command_line, current_project
+from cli.recovered import what_redis_got
 
 if TYPE_CHECKING:
     import docker
@@ -182,8 +183,12 @@ def recover(
 ) -> None:
     """Brings an empty stack up with what a vault holds. Killed half way, it goes on."""
     begun = time.monotonic()
-    by = applier(project.recovering(beginning.source, beginning.to), client)
+    by = applier(beginning.recovering(project), client)
     by.up(steps)
+    for line in what_redis_got(project, client):
+        steps.line(f"✓ {line}")
+    if not beginning.redis:
+        steps.line("✓ Redis has lost nothing and is left alone")
     write_credentials(project, by)
     wait_until_healthy(Cluster(project, client), steps, RECOVERED_SECONDS)
     under_way.from_backup(project).remove()

@@ -168,5 +168,11 @@ class RecoverySettings(Settings):
         "left out: all there is.",
     )
     redis: bool = Field(
-        default=True, description="Fill Redis, which must be empty, from the newest snapshot."
+        default=True, description="Load into Redis what it lacks of the newest snapshot."
+    )
+    redis_before: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Snapshots of Redis that were taken after this time (ISO 8601) are passed "
+        "over: they are of the Redis that is to be filled.",
     )

@@ -16,9 +16,12 @@ from cli.point import Point
 from cli.project import Project
 from settings.errors import SettingsError
 
+NOW = "2026-11-24T09:00:00Z"
+
 
 @pytest.fixture
-def project(tmp_path: Any) -> Project:
+def project(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setattr(module, "_now", lambda: NOW)
     found = Project(tmp_path, "local")
     found.directory.mkdir(parents=True)
     found.__dict__["configuration"] = {}
@@ -28,13 +31,15 @@ def project(tmp_path: Any) -> Project:
 
 
 def engine(*workloads: str) -> Any:
-    """A Docker client that has the data volumes of these workloads."""
+    """A Docker client that has the data volumes of these workloads' first members, or of others
+    by name, like redis-2.
+    """
     volumes = [
         SimpleNamespace(
-            name=f"selfmonitor-local-{workload}-1-data",
-            attrs={"Labels": {"io.selfmonitor.workload": workload}},
+            name=f"selfmonitor-local-{member}-data",
+            attrs={"Labels": {"io.selfmonitor.workload": member.rpartition("-")[0]}},
         )
-        for workload in workloads
+        for member in (each if each[-1].isdigit() else f"{each}-1" for each in workloads)
     ]
     return SimpleNamespace(volumes=SimpleNamespace(list=lambda filters: volumes))
 
@@ -90,13 +95,16 @@ def test_with_the_copy_alone_it_is_told_to_begin_with_that(decide: Callable[...,
 def test_it_begins_with_the_vault_and_all_there_is(
     decide: Callable[..., Any], project: Project
 ) -> None:
-    assert decide("vault", wanted=True) == Beginning("vault", None)
-    assert under_way.from_backup(project).read() == {"source": "vault", "asked": None, "to": None}
+    assert decide("vault", wanted=True) == Beginning("vault", None, since=NOW)
+    assert under_way.from_backup(project).read() == {
+        **{"source": "vault", "asked": None, "to": None},
+        **{"redis": True, "since": NOW},
+    }
 
 
 def test_it_begins_with_the_copy_and_up_to_a_point(decide: Callable[..., Any]) -> None:
     found = decide("vault-copy", wanted=True, source="copy", to="2026-11-23T00:00:00Z")
-    assert found == Beginning("copy", "2026-11-23T00:00:00.000000Z")
+    assert found == Beginning("copy", "2026-11-23T00:00:00.000000Z", since=NOW)
     assert str(found) == "the second region's copy as of 2026-11-23T00:00:00.000000Z"
 
 
@@ -113,7 +121,7 @@ def test_it_begins_with_the_copy_and_up_to_a_point(decide: Callable[..., Any]) -
 def test_a_point_means_what_it_means_to_restore(
     decide: Callable[..., Any], to: str, known: str | None
 ) -> None:
-    assert decide("vault", wanted=True, to=to) == Beginning("vault", known)
+    assert decide("vault", wanted=True, to=to) == Beginning("vault", known, since=NOW)
 
 
 @pytest.mark.parametrize("to", ["", "10 minuts ago", "lsn:latest", "2099-01-01T00:00:00Z"])
@@ -145,6 +153,33 @@ def test_a_stack_that_has_data_is_not_overwritten(
     assert "has PostgreSQL data (selfmonitor-local-postgres-1-data)" in said
     assert "restore --to TIME --into in-place" in said
     assert under_way.from_backup(project).read() is None
+
+
+@pytest.mark.parametrize(
+    ("there", "filled"),
+    [((), True), (("redis-1", "redis-3"), True), (("redis-1", "redis-2", "redis-3"), False)],
+)
+def test_a_redis_that_has_lost_nothing_is_left_alone(
+    decide: Callable[..., Any], project: Project, there: tuple[str, ...], filled: bool
+) -> None:
+    """A snapshot would bring back what was deleted since."""
+    begun = decide("vault", *there, wanted=True)
+    assert begun.redis is filled
+    recovery = begun.recovering(project).recovery
+    assert recovery == (
+        {"source": "vault", "redis_before": NOW} if filled else {"source": "vault", "redis": False}
+    )
+    # And stays so when it goes on: by then every member has a volume.
+    assert decide(*ALL, "redis-2", "redis-3", wanted=True) == begun
+
+
+def test_one_that_an_earlier_release_began_goes_on(
+    decide: Callable[..., Any], project: Project
+) -> None:
+    under_way.from_backup(project).write({"source": "vault", "asked": None, "to": None})
+    begun = decide(*ALL, wanted=True)
+    assert begun == Beginning("vault", None)
+    assert begun.recovering(project).recovery == {"source": "vault"}
 
 
 @pytest.mark.parametrize(
@@ -227,18 +262,21 @@ def run(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
     monkeypatch.setattr(up_module, "write_credentials", lambda project, by: None)
     monkeypatch.setattr(up_module, "wait_until_healthy", healthy)
     monkeypatch.setattr(
+        up_module, "what_redis_got", lambda project, client: ["Redis: 5 keys loaded"]
+    )
+    monkeypatch.setattr(
         up_module, "panel", lambda cluster, seconds, changed: done.append(f"changed {changed}")
     )
 
     def go(*arguments: str) -> list[str]:
-        CliRunner().invoke(
+        result = CliRunner().invoke(
             up_module.up,
             list(arguments),
             obj=project,
             standalone_mode=False,
             catch_exceptions=False,
         )
-        return done
+        return [*done, *(line for line in result.output.splitlines() if "Redis" in line)]
 
     return go
 
@@ -247,11 +285,12 @@ def test_the_recovery_is_for_one_run_and_what_follows_is_as_ever(
     run: Callable[..., list[str]], project: Project
 ) -> None:
     assert run("--from-backup", "--to", "0/3000060") == [
-        "apply {'source': 'vault', 'to': '0/3000060'}",
+        f"apply {{'source': 'vault', 'to': '0/3000060', 'redis_before': '{NOW}'}}",
         "healthy within 3600",
         "apply None",
         "healthy within 90",
         "changed True",
+        "✓ Redis: 5 keys loaded",
     ]
     assert under_way.from_backup(project).read() is None
 

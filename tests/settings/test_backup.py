@@ -236,7 +236,7 @@ def test_a_region_is_named_as_s3_names_them(region: str) -> None:
         ),
         (
             {"recovery": {"from": "copy"}},
-            "recovery.from: unknown key; known here: redis, source, to",
+            "recovery.from: unknown key; known here: redis, redis_before, source, to",
         ),
         ({"recovry": {}}, "recovry: unknown key; did you mean recovery?"),
     ],

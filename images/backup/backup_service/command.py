@@ -196,7 +196,8 @@ def _seed(call: Call) -> Any:
 
 
 def _load_redis(call: Call) -> Any:
-    return _module("load_redis").main(call.settings, call.progress("load-redis"))
+    progress = call.progress("load-redis")
+    return _module("load_redis").main(call.settings, progress, call.arguments.before)
 
 
 def _rewind(call: Call) -> Any:
@@ -275,7 +276,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--to", metavar="T", required=True, help="time, LSN, name or `latest`")
 
     add("seed", _seed, "fill an empty vault from the copy")
-    add("load-redis", _load_redis, "load the newest snapshot into an empty Redis")
+    command = add("load-redis", _load_redis, "load what Redis lacks of the newest snapshot")
+    command.add_argument("--before", metavar="TIME", type=_moment, help="pass over later ones")
     command = add("rewind", _rewind, "put back what the vault held at a moment")
     command.add_argument("--to", metavar="TIME", required=True, type=_moment)
     command = add("harm", _harm, "for drills: damage what is in the vault")
