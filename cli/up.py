@@ -15,7 +15,7 @@ from cli.from_backup import Beginning, decide, refuse_during_restore
 from cli.host import base_image, certificates, checks, docker_engine
 from cli.point import parse
 from cli.project import Project, command_line, current_project
-from cli.recovered import what_redis_got
+from cli.recovered import ask_for_full_backup, what_redis_got
 
 if TYPE_CHECKING:
     import docker
@@ -190,7 +190,9 @@ def recover(
     if not beginning.redis:
         steps.line("✓ Redis has lost nothing and is left alone")
     write_credentials(project, by)
-    wait_until_healthy(Cluster(project, client), steps, RECOVERED_SECONDS)
+    cluster = Cluster(project, client)
+    wait_until_healthy(cluster, steps, RECOVERED_SECONDS)
+    ask_for_full_backup(cluster, steps, beginning.since)
     under_way.from_backup(project).remove()
     steps.line(f"✓ recovered from {beginning} in {time.monotonic() - begun:.1f} s")
 

@@ -265,6 +265,11 @@ def run(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
         up_module, "what_redis_got", lambda project, client: ["Redis: 5 keys loaded"]
     )
     monkeypatch.setattr(
+        up_module,
+        "ask_for_full_backup",
+        lambda cluster, steps, since: done.append(f"full backup since {since}"),
+    )
+    monkeypatch.setattr(
         up_module, "panel", lambda cluster, seconds, changed: done.append(f"changed {changed}")
     )
 
@@ -287,6 +292,7 @@ def test_the_recovery_is_for_one_run_and_what_follows_is_as_ever(
     assert run("--from-backup", "--to", "0/3000060") == [
         f"apply {{'source': 'vault', 'to': '0/3000060', 'redis_before': '{NOW}'}}",
         "healthy within 3600",
+        f"full backup since {NOW}",
         "apply None",
         "healthy within 90",
         "changed True",

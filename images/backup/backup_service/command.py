@@ -147,6 +147,10 @@ def _run(call: Call) -> Any:
     return FAILED
 
 
+def _want_full(call: Call) -> Any:
+    return _module("wanted").want_full(call.data, call.arguments.since)
+
+
 def _stanza_create(call: Call) -> Any:
     _module("pgbackrest").run("stanza-create", stanza=call.settings.stanza)
     return OK
@@ -259,6 +263,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--at", metavar="TIME", help="restore-test: to this moment")
     command.add_argument(
         "--wrong-key", action="store_true", help="restore-test: with a key that is not the one"
+    )
+    command = add("want-full", _want_full, "have a full backup made by the scheduler")
+    command.add_argument(
+        "--since", metavar="TIME", type=_moment, help="unless one was begun since; else now"
     )
     add("stanza-create", _stanza_create, "prepare the repository; does nothing the second time")
     add("list", _list, "every backup there is")

@@ -227,6 +227,12 @@ def test_the_repository_is_prepared(said: Said, fake_pgbackrest: Any) -> None:
     assert error["message"] == "pgbackrest stanza-create: no primary [056]"
 
 
+def test_a_full_backup_is_asked_for_and_not_waited_for(said: Said, data: Path) -> None:
+    asked = [{"full": "2026-11-23T01:00:00.000Z"}]
+    assert said("want-full", "--since", "2026-11-23T01:00:00Z")[:2] == (0, asked)
+    assert json.loads((data / "wanted.json").read_text()) == asked[0]
+
+
 def test_records_are_one_a_line_and_sent_on_request(said: Said, data: Path, vault: Any) -> None:
     Records(data).begin("full").finish(OK)
     status, (record,), _ = said("records", "--kind", "full")
