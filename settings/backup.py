@@ -17,6 +17,9 @@ CRON_LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 FULL_BACKUP_DAYS = 8
 # From the switch of a WAL segment to its arrival in the vault, with room to spare.
 TRANSFER_SECONDS = 10
+# The second copy is looked through as a whole every 10 minutes: what is found only then may be that
+# old before it is copied, and is no trouble.
+COPY_LAG_SECONDS = 900
 
 
 def must_be_cron(schedule: str) -> str:
@@ -120,6 +123,12 @@ class BackupSettings(Settings):
     vault: VaultSettings = Field(default=VaultSettings(), description="The embedded vault.")
     second_region: bool = Field(
         default=True, description="Keep a second copy in a region of its own."
+    )
+    second_region_lag_seconds: int = Field(
+        default=COPY_LAG_SECONDS,
+        ge=60,
+        le=86400,
+        description="A second copy that is further behind makes the stack unhealthy, s.",
     )
     side_port: Port = Field(
         default=5440, description="Port of the instance that `restore` makes beside the cluster."
