@@ -347,6 +347,19 @@ def test_whoever_loads_a_snapshot_of_redis_has_room_for_it(run_program: Callable
     assert stack.named("Container", "restore-test-1").inputs["memory"] > 3000
 
 
+def test_snapshots_of_the_redis_that_is_filled_are_passed_over(
+    run_program: Callable[..., Any],
+) -> None:
+    recovery = {"redis_before": "2026-11-24T09:00:00Z"}
+    stack = run_program(configuration={"selfmonitor:recovery": json.dumps(recovery)})
+    assert stack.named("Container", "load-redis-1").inputs["command"] == [
+        *("/usr/local/bin/backup-service", "load-redis", "--before", "2026-11-24T09:00:00Z")
+    ]
+    recovery = {"redis": False, "redis_before": "2026-11-24T09:00:00Z"}
+    stack = run_program(configuration={"selfmonitor:recovery": json.dumps(recovery)})
+    assert "load-redis-1" not in {each.name for each in stack.servers}
+
+
 def test_redis_is_filled_once_it_is_there(recovered: dict[str, Any]) -> None:
     requests = {each.urn: each for each in recovered["vault"].requests}
     direct = {
