@@ -197,6 +197,8 @@ MEASURED = {
         "its_default": {"dump_seconds": 40.0, "restore_seconds": 60.0},
         "same_processes": {"dump_seconds": 25.0, "restore_seconds": 30.0},
     },
+    "ratios": {"full_times_faster_its_default": 4.0, "restore_times_faster_its_default": 5.04},
+    "commits": {"ratio": 0.809},
 }
 
 
@@ -257,6 +259,8 @@ def test_the_tables_are_made_of_the_newest_record_of_each_part():
     )
     assert "| full backup | 10.0 s | 10.0 s | 10.0 s |" in lines
     assert "| pg_restore | 60.0 s | 60.0 s | 60.0 s |" in lines
+    assert "| restore as fast as pg_restore | 5.0 times | 5.0 times | 5.0 times |" in lines
+    assert "| commits a second under full backups | 81% | 81% | 81% |" in lines
     lines = table.recovery_table().splitlines()
     assert "| the vault | 12,345 | 67 | 31.2 s |  | 51 s | 2026-11-22 |" in lines
     assert "| the second copy | 12,345 | 67 | 31.2 s | 4.5 s | 51 s | 2026-11-23 |" in lines
