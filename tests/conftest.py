@@ -2,11 +2,13 @@
 
 import asyncio
 import contextvars
+import gc
 import json
 import os
 import runpy
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -218,8 +220,12 @@ def record(
     exit_codes: of containers by resource name; 0 for those not named.
     """
     recorder = Recorder(values, exit_codes or {})
-    # A context of its own: the SDK keeps a run's root resource and outputs there.
-    contextvars.copy_context().run(_record, program, recorder, configuration or {}, stack, preview)
+    # A context of its own: the SDK keeps a run's root resource and outputs there. A thread of its
+    # own: the SDK reads the whole stack with each resource, and pytest's is deep.
+    context = contextvars.copy_context()
+    arguments = (program, recorder, configuration or {}, stack, preview)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(context.run, _record, *arguments).result()
     return recorder.recording
 
 
@@ -265,6 +271,17 @@ def _record(
 def the_program() -> None:
     """__main__.py, as the engine runs it."""
     runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+
+def pytest_collection_finish() -> None:
+    """The collector is not to look again and again at what stays until the end.
+
+    Programs and simulated clouds make objects by the hundred thousand: with the usual thresholds a
+    third of their time was spent on looking for those in cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")
