@@ -315,6 +315,27 @@ def local(run_program: Callable[..., Recording]) -> Recording:
 
 
 @pytest.fixture(scope="session")
+def recovered(local: Recording, run_program: Callable[..., Recording]) -> dict[str, Recording]:
+    """The default stack, begun with what its vault, or the copy, holds: {source: recording}.
+
+    What was generated before is the same. Read only.
+    """
+
+    def values(token: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return local.values.get(name) or generate(token, name, inputs)
+
+    return {
+        source: run_program(
+            configuration={
+                "selfmonitor:recovery": json.dumps({"source": source, "to": "2026-11-23T01:02:03Z"})
+            },
+            values=values,
+        )
+        for source in ("vault", "copy")
+    }
+
+
+@pytest.fixture(scope="session")
 def first_preview(run_program: Callable[..., Recording]) -> Recording:
     """The program as a first preview runs it: no generated value is known. Read only."""
     return run_program(preview=True, values=unknown)
