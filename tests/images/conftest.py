@@ -1,4 +1,4 @@
-"""What an image's own programs are, to a test: modules."""
+"""An image's own programs as modules, and what is common to tests of its use of S3."""
 
 import importlib.machinery
 import importlib.util
@@ -49,3 +49,14 @@ def load_programs(image: str, files: Mapping[str, str]) -> SimpleNamespace:
 def image_programs() -> Callable[[str, Mapping[str, str]], SimpleNamespace]:
     """`load_programs`."""
     return load_programs
+
+
+@pytest.fixture(scope="session")
+def aws_session() -> Any:
+    """One for all, since to read what S3 is takes it longer than most tests take.
+
+    Its clients may be had, and asked, only while moto stands in for the cloud.
+    """
+    import boto3
+
+    return boto3.session.Session()
