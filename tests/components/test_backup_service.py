@@ -193,19 +193,16 @@ def test_the_side_instance_publishes_one_port_and_no_other_part_any(local: Any) 
         assert found == ([(5432, 5440, "127.0.0.1")] if member == "side-1" else [])
 
 
-def test_the_side_port_and_the_memory_are_the_stack_files(run_program: Callable[..., Any]) -> None:
-    found = run_program(
-        configuration={"selfmonitor:backup": '{"side_port": 7777, "memory_mib": 300}'}
-    )
-    (port,) = found.named("Container", "side-1").inputs["ports"]
+def test_the_side_port_and_the_memory_are_the_stack_files(other: Any) -> None:
+    (port,) = other.named("Container", "side-1").inputs["ports"]
     assert (port["internal"], port["external"]) == (5432, 7777)
-    memory = {each: found.named("Container", each).inputs["memory"] for each in SERVERS}
+    memory = {each: other.named("Container", each).inputs["memory"] for each in SERVERS}
     # A whole server runs where something is restored.
     assert memory == {
-        "backup-1": 300,
-        "replication-1": 300,
-        "restore-test-1": 600,
-        "side-1": 600,
+        "backup-1": 900,
+        "replication-1": 900,
+        "restore-test-1": 1800,
+        "side-1": 1800,
     }
 
 
@@ -281,16 +278,10 @@ def test_only_who_copies_knows_where_the_copy_is(local: Any, one_region: Any) ->
     assert settings(one_region, "backup-1") == settings(local, "backup-1")
 
 
-def test_schedules_and_invariants_are_the_stack_files(run_program: Callable[..., Any]) -> None:
-    invariant = {"name": "sums", "database": "db_user_profile", "sql": "SELECT count(*) > 0"}
-    given = {
-        "schedules": {"restore_test": "5 5 * * *", "full": "0 0 * * 3"},
-        "invariants": [invariant],
-        "canary_seconds": 7,
-    }
-    stack = run_program(configuration={"selfmonitor:backup": json.dumps(given)})
+def test_schedules_and_invariants_are_the_stack_files(other: Any) -> None:
+    invariant = {"name": "sums", "database": "shop", "sql": "SELECT count(*) > 0"}
     for member in SERVERS:
-        found = settings(stack, member)
+        found = settings(other, member)
         assert (found.schedules["restore-test"], found.schedules["full"]) == (
             *("5 5 * * *", "0 0 * * 3"),
         )

@@ -17,16 +17,20 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from backup_service import gpg, load_redis
+from backup_service import load_redis
 from backup_service.gpg import encrypted
 from backup_service.jobs import JobFailed
 from backup_service.load_redis import MARKER, main, newest, throwaway
 from backup_service.progress import Progress
 from backup_service.redis_client import CANARY, Member
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("gpg") and shutil.which("redis-server")), reason="needs gpg and redis-server"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not (shutil.which("gpg") and shutil.which("redis-server")),
+        reason="needs gpg and redis-server",
+    ),
+    pytest.mark.usefixtures("quick_keys"),
+]
 
 FOLDER = "redis/20261123T023000Z/"
 LIBRARY = "#!lua name={}\nredis.register_function('{}', function() return {} end)"
@@ -97,10 +101,8 @@ def snapshot() -> Iterator[bytes]:
 
 
 @pytest.fixture
-def files(service_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def files(service_files: Path) -> Path:
     (service_files / "logical.key").write_text("the-logical-key\n")
-    quick = tuple("65536" if word == "65011712" else word for word in gpg.SYMMETRIC)
-    monkeypatch.setattr(gpg, "SYMMETRIC", quick)
     return service_files
 
 
