@@ -99,7 +99,7 @@ BACKUP_RATIOS = {
     "commits a second under full backups": ("commits", "ratio", "{:.0%}"),
 }
 
-BACKUPS = ("1_gib_ledger", "5_gib_ledger", "1_gib_documents")
+BACKUPS = ("1_gib_ledger", "5_gib_ledger")
 
 
 def backup_table(sizes: tuple[str, ...] = BACKUPS) -> str:

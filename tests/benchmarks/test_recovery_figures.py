@@ -253,14 +253,11 @@ def records(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("records")
 def test_the_tables_are_made_of_the_newest_record_of_each_part():
     lines = table.backup_table().splitlines()
-    assert lines[0] == (
-        "| | 1 GiB, ledger (2026-11-23) | 5 GiB, ledger (2026-11-23) "
-        "| 1 GiB, documents (2026-11-23) |"
-    )
-    assert "| full backup | 10.0 s | 10.0 s | 10.0 s |" in lines
-    assert "| pg_restore | 60.0 s | 60.0 s | 60.0 s |" in lines
-    assert "| restore as fast as pg_restore | 5.0 times | 5.0 times | 5.0 times |" in lines
-    assert "| commits a second under full backups | 81% | 81% | 81% |" in lines
+    assert lines[0] == "| | 1 GiB, ledger (2026-11-23) | 5 GiB, ledger (2026-11-23) |"
+    assert "| full backup | 10.0 s | 10.0 s |" in lines
+    assert "| pg_restore | 60.0 s | 60.0 s |" in lines
+    assert "| restore as fast as pg_restore | 5.0 times | 5.0 times |" in lines
+    assert "| commits a second under full backups | 81% | 81% |" in lines
     lines = table.recovery_table().splitlines()
     assert "| the vault | 12,345 | 67 | 31.2 s |  | 51 s | 2026-11-22 |" in lines
     assert "| the second copy | 12,345 | 67 | 31.2 s | 4.5 s | 51 s | 2026-11-23 |" in lines
