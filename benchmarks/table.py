@@ -92,19 +92,30 @@ BACKUP_ROWS = {
     "pg_restore": ("dump", "its_default", "restore_seconds"),
     "pg_restore, as many processes": ("dump", "same_processes", "restore_seconds"),
 }
+# The same, of what is not a time: how it is written.
+BACKUP_RATIOS = {
+    "full backup as fast as pg_dump": ("ratios", "full_times_faster_its_default", "{:.1f} times"),
+    "restore as fast as pg_restore": ("ratios", "restore_times_faster_its_default", "{:.1f} times"),
+    "commits a second under full backups": ("commits", "ratio", "{:.0%}"),
+}
+
+BACKUPS = ("1_gib_ledger", "5_gib_ledger")
 
 
-def backup_table(sizes: tuple[str, ...] = ("1_gib", "5_gib")) -> str:
-    """Markdown, seconds of each, one column a size."""
+def backup_table(sizes: tuple[str, ...] = BACKUPS) -> str:
+    """Markdown, seconds of each, one column a size and shape."""
     found = [newest_record("backup", size) for size in sizes]
     titles = [
-        f"{size.replace('_gib', ' GiB')} ({date})"
+        f"{size.replace('_gib_', ' GiB, ')} ({date})"
         for size, (date, _) in zip(sizes, found, strict=True)
     ]
     lines = [f"| | {' | '.join(titles)} |", f"|---|{'--:|' * len(sizes)}"]
     for name, path in BACKUP_ROWS.items():
         values = [reduce(lambda part, key: part[key], path, each) for _, each in found]
         lines.append(f"| {name} | {' | '.join(f'{value:.1f} s' for value in values)} |")
+    for name, (part, key, form) in BACKUP_RATIOS.items():
+        shown = [form.format(each[part][key]) for _, each in found]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ from cli.cluster import Cluster, open_cluster
 from cli.confirm import confirm
 from cli.errors import OperationFailed, UserError
 from cli.figures import moment, seconds_since, shown, size, span
-from cli.recovery_point import fixed
+from cli.point import fixed
 
 OVERWRITE = (
     "This puts back every object that was in the vault of stack {stack} at {to} and is another one "

@@ -8,6 +8,8 @@ from cli.cluster import Cluster
 
 # Long enough for every kind's last run: three lines a run, a handful of runs a day.
 RECORD_LINES = 200
+RESTORE_TEST = "restore-test"
+RESULTS = ("ok", "failed")
 # One exec, no interpreter: `status` asks several containers and must answer at once.
 LOOK = (
     "cd /var/lib/backup 2>/dev/null || exit 0; "
@@ -18,8 +20,8 @@ LOOK = (
 
 
 def look(cluster: Cluster, workload: str) -> dict[str, Any]:
-    """{"archiver": …, "copy": …, "last": {kind: record}} as far as a workload has them; empty
-    when it does not run.
+    """{"archiver": …, "copy": …, "last": {kind: the newest record}, "tested": the newest record of
+    a restore test that came to a result} as far as a workload has them; empty when it does not run.
     """
     import docker.errors
 
@@ -49,6 +51,9 @@ def parse(text: bytes) -> dict[str, Any]:
             found[part] = document
         elif isinstance(record := document.get("record"), dict) and record.get("result"):
             last[str(record.get("kind"))] = record
+            # One that was interrupted since takes nothing back.
+            if record.get("kind") == RESTORE_TEST and record["result"] in RESULTS:
+                found["tested"] = record
     if last:
         found["last"] = last
     return found

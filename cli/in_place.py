@@ -26,7 +26,9 @@ from cli.cluster import ANSWER_SECONDS, AUTHORITY, CERTIFICATE, KEY, Cluster
 from cli.confirm import confirm
 from cli.console import Steps
 from cli.errors import OperationFailed, UserError
-from cli.recovery_point import fixed, reachable, switch_wal
+from cli.point import fixed
+from cli.recovered import ask_for_full_backup
+from cli.recovery_point import reachable, switch_wal
 from cli.up import RECOVERED_SECONDS, wait_until_healthy, write_credentials
 from platforms.docker_names import (
     LABEL_MEMBER,
@@ -132,7 +134,9 @@ def restore(
     by = applier(recovering, client)
     by.up(steps)
     write_credentials(project, by)
-    wait_until_healthy(Cluster(project, client), steps, RECOVERED_SECONDS)
+    cluster = Cluster(project, client)
+    wait_until_healthy(cluster, steps, RECOVERED_SECONDS)
+    ask_for_full_backup(cluster, steps)
     note.remove()
     # What the members find when they begin the next time is what the stack file says.
     applier(project, client).up(steps)

@@ -55,16 +55,20 @@ class Project:
         """The stack file. Raises SettingsError when there is none."""
         return self.config_file or stack_file(self.root, self.stack)
 
-    def recovering(self, source: str, to: str | None, *, redis: bool = True) -> "Project":
+    def recovering(
+        self, source: str, to: str | None, *, redis: bool = True, redis_before: str | None = None
+    ) -> "Project":
         """The same stack, for a run that begins with its backups; to None: all there is.
 
-        redis: an empty Redis gets its newest snapshot as well.
+        redis: it gets what it lacks of its newest snapshot, of those taken by `redis_before`.
         """
         recovery: dict[str, Any] = {"source": source}
         if to is not None:
             recovery["to"] = to
         if not redis:
             recovery["redis"] = False
+        elif redis_before is not None:
+            recovery["redis_before"] = redis_before
         return replace(self, recovery=recovery)
 
     @cached_property

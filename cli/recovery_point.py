@@ -1,21 +1,16 @@
-"""The point in time a person names: fixed once, and looked for in the recoverable window."""
+"""The point in time a person names, looked for in the recoverable window."""
 
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from cli import backup_inside
 from cli.cluster import Cluster
 from cli.errors import OperationFailed, UserError
-from cli.figures import moment, shown
+from cli.figures import moment
+from cli.point import Point
 
-AGO = re.compile(
-    r"(?:time:)?\s*(\d{1,6})\s*(s|sec|m|min|h|d|w|second|minute|hour|day|week)s?\s+ago", re.I
-)
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 # A point younger than this may simply not have reached the vault yet.
 RECENT_SECONDS = 300
 # The window ends with the last commit of the canary in the vault: the next one is a few seconds
@@ -24,45 +19,10 @@ ARRIVAL_SECONDS = 75
 POLL_SECONDS = 5
 
 
-@dataclass(frozen=True)
-class Point:
-    """kind: time, lsn, name or latest, as the backup service understood it. value: the point."""
-
-    kind: str
-    value: str
-
-    def __str__(self) -> str:
-        if self.kind == "time":
-            return f"{shown(self.value)} UTC"
-        return {"lsn": f"LSN {self.value}", "name": f"restore point {self.value}"}.get(
-            self.kind, "the end of the archived WAL"
-        )
-
-
-def fixed(text: str, now: datetime | None = None) -> str:
-    """“10 minutes ago” as the time it is now, so that it stays the same however long all takes.
-
-    Anything else is left as it is; what it means is the backup service's to say. Raises UserError
-    for nothing.
-    """
-    text = text.strip()
-    if not text:
-        raise UserError(
-            'say to which point, e.g. --to "10 minutes ago" or --to 2026-11-23T14:05:00Z: '
-            "./selfmonitor backup info shows from when to when it can lie"
-        )
-    found = AGO.fullmatch(text)
-    if found is None:
-        return text
-    ago = timedelta(seconds=int(found[1]) * SECONDS[found[2][0].lower()])
-    then = (now or datetime.now(UTC)).astimezone(UTC) - ago
-    return then.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 def _age(text: str) -> float | None:
     """Seconds, of a time; None of a position or a name."""
     try:
-        return (datetime.now(UTC) - moment(text)).total_seconds()
+        return (datetime.now(UTC) - moment(text.removeprefix("time:").strip())).total_seconds()
     except ValueError:
         return None
 
@@ -94,8 +54,8 @@ def reachable(
 ) -> Point:
     """The point, when it is in the window; one of a moment ago is waited for.
 
-    text: from `fixed`. tell: what is waited for. Raises UserError, which says the window, when it
-    is not.
+    text: from `point.fixed`. tell: what is waited for. Raises UserError, which says the window,
+    when it is not.
     """
     container = backup_inside.find(cluster, "restore-test", "side")
     outcome = _check(container, text)

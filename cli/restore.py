@@ -11,8 +11,9 @@ from cli.console import Steps
 from cli.errors import OperationFailed
 from cli.figures import size, span
 from cli.host import docker_engine
+from cli.point import Point, fixed
 from cli.project import command_line, current_project
-from cli.recovery_point import Point, fixed, reachable
+from cli.recovery_point import reachable
 
 SIDE = "side"
 
@@ -20,8 +21,8 @@ SIDE = "side"
 def restore_beside(cluster: Cluster, text: str, timeline: int | None) -> None:
     """Makes the instance beside the running one, up to a point, and shows how to reach it.
 
-    text: from `fixed`. Raises UserError when the point is outside the window; then nothing was
-    changed.
+    text: from `point.fixed`. Raises UserError when the point is outside the window; then nothing
+    was changed.
     """
     from cli.progress import Bytes
 

@@ -12,6 +12,7 @@ from cli.backup_state import look
 from cli.cluster import Cluster, open_cluster
 from cli.errors import OperationFailed
 from cli.figures import seconds_since, span
+from cli.health import reasons
 from platforms.docker_names import LABEL_MEMBER, LABEL_WORKLOAD
 
 WATCH_SECONDS = 2
@@ -20,7 +21,6 @@ BACKUP = ("vault", "vault-copy", "backup", "replication", "restore-test", "side"
 BACKUP_SPEAKERS = ("backup", "replication", "restore-test")
 # The archiver and the copy are looked at every few seconds; what is older is not known.
 STALE_SECONDS = 120
-ARCHIVER_FAILS = ("failing", "stuck")
 
 
 def endpoints(cluster: Cluster) -> dict[str, list[str]]:
@@ -64,12 +64,12 @@ def collect(cluster: Cluster) -> dict[str, Any]:
         notes = [each.result() for each in noted]
     rest = others(cluster)
     backup = backup_part([each for each in rest if each["workload"] in BACKUP], notes)
+    limit = cluster.project.settings.backup.second_region_lag_seconds
+    why = reasons(postgres, redis, rest, backup, limit)
     return {
         "stack": cluster.stack,
-        "healthy": postgres.healthy
-        and redis.healthy
-        and all(each["state"] == "healthy" for each in rest)
-        and (backup["archiver"] or {}).get("state") not in ARCHIVER_FAILS,
+        "healthy": not why,
+        "reasons": why,
         "postgres": {
             "leader": postgres.leader,
             "members": [asdict(member) for member in postgres.members],
@@ -90,18 +90,24 @@ def collect(cluster: Cluster) -> dict[str, Any]:
 def backup_part(members: list[dict[str, str]], notes: list[dict[str, Any]]) -> dict[str, Any]:
     """How backups are, from what the parts noted of themselves.
 
-    {"members", "archiver": … | None, "copy": … | None, "last": {kind: the newest ended run}}
+    {"members", "archiver": … | None, "copy": … | None, "last": {kind: the newest ended run},
+    "tested": the newest restore test that came to a result | None}
     """
     found: dict[str, Any] = {"members": members, "archiver": None, "copy": None, "last": {}}
+    found["tested"] = None
     for note in notes:
         for part in ("archiver", "copy"):
             if part in note:
                 found[part] = _fresh(note[part])
         for kind, record in (note.get("last") or {}).items():
-            found["last"][kind] = {
-                name: record.get(name) for name in ("started", "ended", "result", "bytes", "error")
-            }
+            found["last"][kind] = _run(record)
+        if "tested" in note:
+            found["tested"] = _run(note["tested"])
     return found
+
+
+def _run(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: record.get(name) for name in ("started", "ended", "result", "bytes", "error")}
 
 
 def _fresh(note: dict[str, Any]) -> dict[str, Any]:
@@ -130,6 +136,7 @@ def render(status: dict[str, Any]) -> Any:
         "  ",
         ("healthy" if status["healthy"] else "NOT HEALTHY", good),
     )
+    why = [Text(f"  {each}", "red") for each in status["reasons"]]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("member", "role", "state", "timeline", "lag", "synchronous"):
         table.add_column(title, justify="right" if title in ("timeline", "lag") else "left")
@@ -157,7 +164,7 @@ def render(status: dict[str, Any]) -> Any:
         f"read only       {'  '.join(ends['read_only'])}\n"
         f"Redis           {'  '.join(ends['redis'])}"
     )
-    parts = [head, "", table, "", _redis_table(status["redis"]), ""]
+    parts = [head, *why, "", table, "", _redis_table(status["redis"]), ""]
     if backup["members"]:
         parts += [_backup_lines(backup), ""]
     return Group(*parts, where)

@@ -46,5 +46,5 @@ def in_place(project: Project) -> Note:
 
 
 def from_backup(project: Project) -> Note:
-    """Of an `up --from-backup`: {"source", "asked", "to"}."""
+    """Of an `up --from-backup`: {"asked": as the person wrote it, …cli.from_backup.Beginning}."""
     return Note(project.directory / "from-backup.json")

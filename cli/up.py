@@ -13,7 +13,9 @@ from cli.console import Step, Steps
 from cli.errors import OperationFailed, UserError
 from cli.from_backup import Beginning, decide, refuse_during_restore
 from cli.host import base_image, certificates, checks, docker_engine
+from cli.point import parse
 from cli.project import Project, command_line, current_project
+from cli.recovered import ask_for_full_backup, what_redis_got
 
 if TYPE_CHECKING:
     import docker
@@ -181,10 +183,16 @@ def recover(
 ) -> None:
     """Brings an empty stack up with what a vault holds. Killed half way, it goes on."""
     begun = time.monotonic()
-    by = applier(project.recovering(beginning.source, beginning.to), client)
+    by = applier(beginning.recovering(project), client)
     by.up(steps)
+    for line in what_redis_got(project, client):
+        steps.line(f"✓ {line}")
+    if not beginning.redis:
+        steps.line("✓ Redis has lost nothing and is left alone")
     write_credentials(project, by)
-    wait_until_healthy(Cluster(project, client), steps, RECOVERED_SECONDS)
+    cluster = Cluster(project, client)
+    wait_until_healthy(cluster, steps, RECOVERED_SECONDS)
+    ask_for_full_backup(cluster, steps, beginning.since)
     under_way.from_backup(project).remove()
     steps.line(f"✓ recovered from {beginning} in {time.monotonic() - begun:.1f} s")
 
@@ -201,13 +209,16 @@ def recover(
 @click.option(
     "--to",
     metavar="POINT",
-    help="With --from-backup: up to a time, an LSN or a restore point; all there is by default.",
+    help="With --from-backup: up to that point, as `restore --to` has it; all there is by default.",
 )
 @click.pass_context
 def up(context: click.Context, from_backup: bool, source: str | None, to: str | None) -> None:
     """Bring the stack up, or bring it to what its stack file says."""
     if not from_backup and (source is not None or to is not None):
         raise click.UsageError("--source and --to go with --from-backup")
+    if to is not None:
+        # A mistyped one is refused before anything is fetched or built.
+        parse(to)
     begun = time.monotonic()
     project = current_project(context)
     steps = Steps()

@@ -63,9 +63,10 @@ class BackupService(pulumi.ComponentResource):
             run(self._replication(copy), self, after=(*backup, *copy.servers))
         run(self._restore_test(), self, after=self._vault.place.servers)
         run(self._side(), self, after=self._vault.place.servers)
-        if self._vault.recovery and self._vault.recovery.redis:
+        recovery = self._vault.recovery
+        if recovery and recovery.redis:
             before = (*args.redis.servers, *self._vault.place.servers)
-            run(self._load_redis(), self, after=before)
+            run(self._load_redis(recovery.redis_before), self, after=before)
         self.register_outputs({})
 
     def _configuration(self, *, copy: Place | None = None) -> str:
@@ -128,6 +129,7 @@ class BackupService(pulumi.ComponentResource):
                 "image": IMAGE,
                 "memory_mib": self._vault.settings.memory_mib,
                 "cpus": CPUS,
+                "background": True,
                 "command": (
                     "/usr/local/bin/supervise",
                     f"/usr/local/share/selfmonitor/{peer.name}.json",
@@ -180,6 +182,8 @@ class BackupService(pulumi.ComponentResource):
         return self._workload(
             peer,
             "the second copy to be looked after",
+            # It carries WAL to where it is safe.
+            background=False,
             files={"backup.json": self._configuration(copy=copy)},
             secret_files={
                 **self._certificate(peer),
@@ -218,12 +222,15 @@ class BackupService(pulumi.ComponentResource):
             talks_to=(*self._vault.place.peers, self._args.routers.workload),
         )
 
-    def _load_redis(self) -> Workload:
+    def _load_redis(self, before: str | None) -> Workload:
         peer = Peer("load-redis", 15, 1, (Segment.BACKUP, Segment.CACHE))
         return self._workload(
             peer,
             "",
-            command=("/usr/local/bin/backup-service", "load-redis"),
+            command=(
+                *("/usr/local/bin/backup-service", "load-redis"),
+                *(("--before", before) if before else ()),
+            ),
             readiness=None,
             runs_once=True,
             patience_seconds=RECOVERY_SECONDS,

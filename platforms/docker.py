@@ -22,10 +22,12 @@ from platforms.workload import (
 )
 
 STAGING = "/staging"
-# Container logs are kept on disk by Docker: bounded, or one loop of errors fills the disk.
 FILES_MEMORY_MIB = 64
 # What creating a container may take besides the waiting.
 CREATE_SECONDS = 60
+# Of the processors, where everybody else has Docker's default, 1024.
+BACKGROUND_SHARES = 256
+# Container logs are kept on disk by Docker: bounded, or one loop of errors fills the disk.
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 
 
@@ -270,6 +272,7 @@ class DockerPlatform:
             memory=workload.memory_mib,
             memory_swap=workload.memory_mib,
             cpus=str(workload.cpus),
+            cpu_shares=BACKGROUND_SHARES if workload.background else None,
             restart="no" if workload.runs_once else "unless-stopped",
             must_run=not workload.runs_once,
             attach=workload.runs_once,

@@ -173,6 +173,7 @@ class Workload(Peer):
     outside: whom it talks to beyond the stack, where that has to be allowed.
     loopback_names: names that mean this container itself.
     scratch: path → MiB of memory-backed space; all else is read-only.
+    background: gives way to all others where the processors do not suffice.
     one_at_a_time: an update replaces a replica only after the one before is ready again.
     runs_once: a job: done when it exits with 0, never restarted.
     patience_seconds: how long the platform waits until it is ready, or a job until it is done,
@@ -200,6 +201,7 @@ class Workload(Peer):
     outside: tuple[Outside, ...] = ()
     loopback_names: tuple[str, ...] = ()
     readiness: Readiness | None = None
+    background: bool = False
     one_at_a_time: bool = False
     runs_once: bool = False
     stop_grace_seconds: int = 10

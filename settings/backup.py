@@ -17,6 +17,9 @@ CRON_LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 FULL_BACKUP_DAYS = 8
 # From the switch of a WAL segment to its arrival in the vault, with room to spare.
 TRANSFER_SECONDS = 10
+# The second copy is looked through as a whole every 10 minutes: what is found only then may be that
+# old before it is copied, and is no trouble.
+COPY_LAG_SECONDS = 900
 
 
 def must_be_cron(schedule: str) -> str:
@@ -127,6 +130,12 @@ class BackupSettings(Settings):
     second_region: bool = Field(
         default=True, description="Keep a second copy in a region of its own."
     )
+    second_region_lag_seconds: int = Field(
+        default=COPY_LAG_SECONDS,
+        ge=60,
+        le=86400,
+        description="A second copy that is further behind makes the stack unhealthy, s.",
+    )
     side_port: Port = Field(
         default=5440, description="Port of the instance that `restore` makes beside the cluster."
     )
@@ -180,5 +189,11 @@ class RecoverySettings(Settings):
         "left out: all there is.",
     )
     redis: bool = Field(
-        default=True, description="Fill Redis, which must be empty, from the newest snapshot."
+        default=True, description="Load into Redis what it lacks of the newest snapshot."
+    )
+    redis_before: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Snapshots of Redis that were taken after this time (ISO 8601) are passed "
+        "over: they are of the Redis that is to be filled.",
     )

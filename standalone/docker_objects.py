@@ -353,6 +353,7 @@ class Containers:
             mem_limit=inputs["memory"] * MIB,
             memswap_limit=inputs["memorySwap"] * MIB,
             nano_cpus=int(float(inputs["cpus"]) * 10**9) if inputs.get("cpus") else None,
+            cpu_shares=inputs.get("cpuShares"),
             log_config=docker.types.LogConfig(
                 type=inputs["logDriver"], config=dict(inputs["logOpts"])
             ),

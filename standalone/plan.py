@@ -83,6 +83,7 @@ WORDS = {
     "memory": "memory limit",
     "memorySwap": "memory limit",
     "cpus": "CPU limit",
+    "cpuShares": "share of the processors",
     "healthcheck": "readiness check",
     "caCertPem": "authority",
     "certRequestPem": "names",

@@ -15,8 +15,6 @@ import pulumi_tls
 import pytest
 from pulumi import _types
 
-from standalone.values import MAKERS
-
 ROOT = Path(__file__).resolve().parents[1]
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET_OUTPUTS = {"postgres_passwords", "redis_password", "application_key", "backup_keys"}
@@ -619,23 +617,17 @@ def test_a_changed_setting_changes_the_servers_that_read_it(
 
 @pytest.mark.parametrize("source", ["vault", "copy"])
 def test_the_up_after_a_recovery_replaces_no_server(
-    local: Any, run_program: Callable[..., Any], source: str
+    local: Any, recovered: dict[str, Any], source: str
 ) -> None:
     """What a stack began with is in files that reach running members; else only waiting differs."""
-    recovery = {"source": source, "to": "2026-11-23T01:02:03Z"}
-    recovered = by_urn(
-        run_program(
-            configuration={"selfmonitor:recovery": json.dumps(recovery)},
-            values=lambda token, name, inputs: local.values.get(name) or MAKERS[token][1](inputs),
-        )
-    )
-    assert {each.urn for each in local.requests} <= recovered.keys(), "nothing is taken away"
-    changed = {each.name for each in local.requests if recovered[each.urn].raw != each.raw}
+    begun = by_urn(recovered[source])
+    assert {each.urn for each in local.requests} <= begun.keys(), "nothing is taken away"
+    changed = {each.name for each in local.requests if begun[each.urn].raw != each.raw}
     members = ("postgres-1", "postgres-2", "postgres-3")
     assert changed == {f"{member}{part}" for member in members for part in ("", "-files")}
     for member in members:
         request = local.named("Container", member)
-        before, after = request.inputs, recovered[request.urn].inputs
+        before, after = request.inputs, begun[request.urn].inputs
         assert {key for key in after if after[key] != before.get(key)} == {"waitTimeout"}
         assert after["waitTimeout"] > 3600 > before["waitTimeout"]
 

@@ -159,10 +159,10 @@ def test_nothing_is_destroyed_unasked(arguments, monkeypatch, capsys):
 # Backups.
 
 
-def test_rows_have_their_size_and_half_of_it_does_not_compress():
+def test_documents_have_their_size_and_half_of_it_does_not_compress():
     import zlib
 
-    lines = list(backup.rows(7, 500))
+    lines = list(backup.documents(7, 500))
     assert lines[0].startswith(b"7\t7\t")
     assert all(line.count(b"\t") == 2 and line.endswith(b"\n") for line in lines)
     sizes = {len(line) for line in lines}
@@ -197,6 +197,8 @@ MEASURED = {
         "its_default": {"dump_seconds": 40.0, "restore_seconds": 60.0},
         "same_processes": {"dump_seconds": 25.0, "restore_seconds": 30.0},
     },
+    "ratios": {"full_times_faster_its_default": 4.0, "restore_times_faster_its_default": 5.04},
+    "commits": {"ratio": 0.809},
 }
 
 
@@ -229,7 +231,7 @@ def records(tmp_path, monkeypatch):
     """Records of two days, as the benchmarks write them."""
     for date, seconds in (("2026-11-22", 99.0), ("2026-11-23", 10.0)):
         found = {**MEASURED, "full": {"seconds": seconds}}
-        stack.write("backup", {"1_gib": found, "5_gib": found}, tmp_path / date)
+        stack.write("backup", dict.fromkeys(table.BACKUPS, found), tmp_path / date)
     lost = {
         "acked_commits": 12345,
         "lost_commits": 67,
@@ -251,9 +253,11 @@ def records(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("records")
 def test_the_tables_are_made_of_the_newest_record_of_each_part():
     lines = table.backup_table().splitlines()
-    assert lines[0] == "| | 1 GiB (2026-11-23) | 5 GiB (2026-11-23) |"
+    assert lines[0] == "| | 1 GiB, ledger (2026-11-23) | 5 GiB, ledger (2026-11-23) |"
     assert "| full backup | 10.0 s | 10.0 s |" in lines
     assert "| pg_restore | 60.0 s | 60.0 s |" in lines
+    assert "| restore as fast as pg_restore | 5.0 times | 5.0 times |" in lines
+    assert "| commits a second under full backups | 81% | 81% |" in lines
     lines = table.recovery_table().splitlines()
     assert "| the vault | 12,345 | 67 | 31.2 s |  | 51 s | 2026-11-22 |" in lines
     assert "| the second copy | 12,345 | 67 | 31.2 s | 4.5 s | 51 s | 2026-11-23 |" in lines

@@ -12,12 +12,16 @@ from cli import under_way
 from cli import up as up_module
 from cli.errors import UserError
 from cli.from_backup import Beginning
+from cli.point import Point
 from cli.project import Project
 from settings.errors import SettingsError
 
+NOW = "2026-11-24T09:00:00Z"
+
 
 @pytest.fixture
-def project(tmp_path: Any) -> Project:
+def project(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setattr(module, "_now", lambda: NOW)
     found = Project(tmp_path, "local")
     found.directory.mkdir(parents=True)
     found.__dict__["configuration"] = {}
@@ -27,13 +31,15 @@ def project(tmp_path: Any) -> Project:
 
 
 def engine(*workloads: str) -> Any:
-    """A Docker client that has the data volumes of these workloads."""
+    """A Docker client that has the data volumes of these workloads' first members, or of others
+    by name, like redis-2.
+    """
     volumes = [
         SimpleNamespace(
-            name=f"selfmonitor-local-{workload}-1-data",
-            attrs={"Labels": {"io.selfmonitor.workload": workload}},
+            name=f"selfmonitor-local-{member}-data",
+            attrs={"Labels": {"io.selfmonitor.workload": member.rpartition("-")[0]}},
         )
-        for workload in workloads
+        for member in (each if each[-1].isdigit() else f"{each}-1" for each in workloads)
     ]
     return SimpleNamespace(volumes=SimpleNamespace(list=lambda filters: volumes))
 
@@ -89,14 +95,42 @@ def test_with_the_copy_alone_it_is_told_to_begin_with_that(decide: Callable[...,
 def test_it_begins_with_the_vault_and_all_there_is(
     decide: Callable[..., Any], project: Project
 ) -> None:
-    assert decide("vault", wanted=True) == Beginning("vault", None)
-    assert under_way.from_backup(project).read() == {"source": "vault", "asked": None, "to": None}
+    assert decide("vault", wanted=True) == Beginning("vault", None, since=NOW)
+    assert under_way.from_backup(project).read() == {
+        **{"source": "vault", "asked": None, "to": None},
+        **{"redis": True, "since": NOW},
+    }
 
 
 def test_it_begins_with_the_copy_and_up_to_a_point(decide: Callable[..., Any]) -> None:
     found = decide("vault-copy", wanted=True, source="copy", to="2026-11-23T00:00:00Z")
-    assert found == Beginning("copy", "2026-11-23T00:00:00Z")
-    assert str(found) == "the second region's copy as of 2026-11-23T00:00:00Z"
+    assert found == Beginning("copy", "2026-11-23T00:00:00.000000Z", since=NOW)
+    assert str(found) == "the second region's copy as of 2026-11-23T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("to", "known"),
+    [
+        ("latest", None),
+        ("time:2026-11-23T01:00:00+01:00", "2026-11-23T00:00:00.000000Z"),
+        ("lsn:a/b4c", "A/B4C"),
+        # A restore point may have any name, when it is said to be one.
+        ("name:latest", "latest"),
+    ],
+)
+def test_a_point_means_what_it_means_to_restore(
+    decide: Callable[..., Any], to: str, known: str | None
+) -> None:
+    assert decide("vault", wanted=True, to=to) == Beginning("vault", known, since=NOW)
+
+
+@pytest.mark.parametrize("to", ["", "10 minuts ago", "lsn:latest", "2099-01-01T00:00:00Z"])
+def test_what_is_no_point_is_refused_and_nothing_is_begun(
+    decide: Callable[..., Any], project: Project, to: str
+) -> None:
+    with pytest.raises(UserError, match=r"names no point in time|is in the future"):
+        decide("vault", wanted=True, to=to)
+    assert under_way.from_backup(project).read() is None
 
 
 def test_a_copy_that_the_stack_file_does_not_have_is_refused(
@@ -122,6 +156,33 @@ def test_a_stack_that_has_data_is_not_overwritten(
 
 
 @pytest.mark.parametrize(
+    ("there", "filled"),
+    [((), True), (("redis-1", "redis-3"), True), (("redis-1", "redis-2", "redis-3"), False)],
+)
+def test_a_redis_that_has_lost_nothing_is_left_alone(
+    decide: Callable[..., Any], project: Project, there: tuple[str, ...], filled: bool
+) -> None:
+    """A snapshot would bring back what was deleted since."""
+    begun = decide("vault", *there, wanted=True)
+    assert begun.redis is filled
+    recovery = begun.recovering(project).recovery
+    assert recovery == (
+        {"source": "vault", "redis_before": NOW} if filled else {"source": "vault", "redis": False}
+    )
+    # And stays so when it goes on: by then every member has a volume.
+    assert decide(*ALL, "redis-2", "redis-3", wanted=True) == begun
+
+
+def test_one_that_an_earlier_release_began_goes_on(
+    decide: Callable[..., Any], project: Project
+) -> None:
+    under_way.from_backup(project).write({"source": "vault", "asked": None, "to": None})
+    begun = decide(*ALL, wanted=True)
+    assert begun == Beginning("vault", None)
+    assert begun.recovering(project).recovery == {"source": "vault"}
+
+
+@pytest.mark.parametrize(
     ("there", "source", "said"),
     [
         ((), "vault", "nor any other: there is nothing to recover from"),
@@ -139,11 +200,27 @@ def test_without_that_vault_there_is_nothing_to_begin_with(
 def test_killed_half_way_the_same_command_goes_on_with_the_same_point(
     decide: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "fixed", lambda text: "2026-11-23T00:00:00Z")
+    monkeypatch.setattr(module, "parse", lambda text: Point("time", "2026-11-23T00:00:00Z"))
     begun = decide("vault", wanted=True, to="1 hour ago")
-    monkeypatch.setattr(module, "fixed", lambda text: "2026-11-23T01:00:00Z")
+    monkeypatch.setattr(module, "parse", lambda text: Point("time", "2026-11-23T01:00:00Z"))
     assert decide(*ALL, wanted=True, to="1 hour ago") == begun
     assert decide(*ALL, wanted=True) == begun
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (None, "latest"),
+        ("latest", " Latest "),
+        ("0/3000060", "lsn:0/3000060"),
+        ("time:2026-11-23T00:00:00Z", "2026-11-23T01:00:00+01:00"),
+    ],
+)
+def test_the_same_point_in_other_words_goes_on(
+    decide: Callable[..., Any], first: str | None, then: str
+) -> None:
+    begun = decide("vault", wanted=True, to=first)
+    assert decide(*ALL, wanted=True, to=then) == begun
 
 
 @pytest.mark.parametrize("other", [{"to": "2026-11-22T00:00:00Z"}, {"source": "copy"}])
@@ -185,18 +262,26 @@ def run(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
     monkeypatch.setattr(up_module, "write_credentials", lambda project, by: None)
     monkeypatch.setattr(up_module, "wait_until_healthy", healthy)
     monkeypatch.setattr(
+        up_module, "what_redis_got", lambda project, client: ["Redis: 5 keys loaded"]
+    )
+    monkeypatch.setattr(
+        up_module,
+        "ask_for_full_backup",
+        lambda cluster, steps, since: done.append(f"full backup since {since}"),
+    )
+    monkeypatch.setattr(
         up_module, "panel", lambda cluster, seconds, changed: done.append(f"changed {changed}")
     )
 
     def go(*arguments: str) -> list[str]:
-        CliRunner().invoke(
+        result = CliRunner().invoke(
             up_module.up,
             list(arguments),
             obj=project,
             standalone_mode=False,
             catch_exceptions=False,
         )
-        return done
+        return [*done, *(line for line in result.output.splitlines() if "Redis" in line)]
 
     return go
 
@@ -205,11 +290,13 @@ def test_the_recovery_is_for_one_run_and_what_follows_is_as_ever(
     run: Callable[..., list[str]], project: Project
 ) -> None:
     assert run("--from-backup", "--to", "0/3000060") == [
-        "apply {'source': 'vault', 'to': '0/3000060'}",
+        f"apply {{'source': 'vault', 'to': '0/3000060', 'redis_before': '{NOW}'}}",
         "healthy within 3600",
+        f"full backup since {NOW}",
         "apply None",
         "healthy within 90",
         "changed True",
+        "✓ Redis: 5 keys loaded",
     ]
     assert under_way.from_backup(project).read() is None
 
@@ -224,6 +311,14 @@ def test_a_point_without_a_recovery_is_refused(
 ) -> None:
     with pytest.raises(Exception, match="go with --from-backup"):
         run(*option)
+
+
+def test_a_mistyped_point_is_refused_before_anything_is_fetched(
+    run: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up_module, "prepare", lambda project, steps: pytest.fail("it began"))
+    with pytest.raises(UserError, match="'10 minuts ago' names no point in time: give"):
+        run("--from-backup", "--to", "10 minuts ago")
 
 
 def test_a_note_that_cannot_be_read_is_not_passed_over(project: Project) -> None:

@@ -111,6 +111,11 @@ def world(
         found.happens("clear")
         return 0, json.dumps({"header": {}, "deleted": "9"})
 
+    def service(command: list[str]) -> tuple[int, str]:
+        found.happens(" ".join(command[3:-1]))
+        return 0, json.dumps({"full": "2026-11-23T12:00:00.000Z"})
+
+    containers["backup-1"].answer = service
     for number in (1, 2, 3):
         containers[f"etcd-{number}"].answer = etcd
     for member in MEMBERS:
@@ -167,6 +172,7 @@ WHOLE = [
     "postgres-3 T0",
     RECOVERY,
     "healthy",
+    "want-full",
     "apply null",
 ]
 
@@ -243,7 +249,7 @@ def test_who_makes_roles_and_databases_looks_again(stack: Cluster, world: World)
     assert world.log.index("remove provision") < world.log.index(RECOVERY)
 
 
-@pytest.mark.parametrize("moment", WHOLE[:8])
+@pytest.mark.parametrize("moment", WHOLE[:-1])
 def test_killed_anywhere_the_same_command_goes_on(
     stack: Cluster, world: World, moment: str
 ) -> None:
@@ -252,7 +258,7 @@ def test_killed_anywhere_the_same_command_goes_on(
     with pytest.raises(Killed):
         restore(stack)
     restore(stack)
-    assert world.log[-3:] == [RECOVERY, "healthy", "apply null"]
+    assert world.log[-4:] == [RECOVERY, "healthy", "want-full", "apply null"]
     for member in MEMBERS:
         (old,) = [name for name in world.names(member) if name != "main"]
         assert (world.data(member) / old / "PG_VERSION").exists()
@@ -394,6 +400,17 @@ def test_a_vault_that_takes_no_wal_is_told_and_does_not_stop_it(
     monkeypatch.setattr(module, "switch_wal", lambda cluster: False)
     restore(stack)
     assert "the last WAL did not reach the vault" in capsys.readouterr().err
+
+
+def test_that_no_full_backup_could_be_asked_for_is_told_and_does_not_undo_the_restore(
+    stack: Cluster, world: World, containers: dict[str, Any], capsys: Any
+) -> None:
+    containers["backup-1"].answer = lambda command: (1, "")
+    assert restore(stack) == "2026-11-23 11:50:00 UTC"
+    said = capsys.readouterr().err
+    assert "no full backup was asked for" in said
+    assert "./selfmonitor backup now --kind full" in said
+    assert under_way.in_place(stack.project).read() is None
 
 
 # Old data.

@@ -90,9 +90,10 @@ def test_json_has_both_databases_those_who_watch_and_where_they_are_reached(
     found = json.loads(result.output)
     assert found.keys() == {
         *("stack", "healthy", "postgres", "redis", "consensus", "routers", "events", "endpoints"),
-        "backup",
+        *("backup", "reasons"),
     }
     assert found["healthy"] is True
+    assert found["reasons"] == [], "no test and no copy yet is no trouble"
     assert found["redis"]["leader"] == "redis-1"
     assert found["redis"]["members"][1] == {
         "name": "redis-2",
@@ -149,7 +150,8 @@ def test_so_is_one_of_whose_containers_docker_says_that_it_is_not(
     containers[name].health = "unhealthy"
     assert not module.collect(stack)["healthy"]
     containers[name].state = "exited"
-    assert not module.collect(stack)["healthy"]
+    found = module.collect(stack)
+    assert (found["healthy"], found["reasons"]) == (False, [f"{name} is exited"])
     assert "exited" in row(stack, name)
 
 
@@ -274,7 +276,7 @@ def test_an_archiver_that_fails_is_a_stack_that_is_not_well(
 ) -> None:
     said = archiver(state=state, message="the vault is away", waiting_segments=3, waiting_bytes=48)
     containers["backup-1"].answer = lambda command: (0, said)
-    assert not module.collect(stack)["healthy"]
+    assert module.collect(stack)["reasons"] == [f"the archive is {state}: the vault is away"]
     wanted = f"archive {state}, last segment 4 s ago, 3 wait (48 B): the vault is away"
     assert wanted in lines_of(stack)
 
@@ -293,6 +295,110 @@ def test_a_restore_test_that_failed_says_why(
     said = "= records\n" + run("restore-test", "failed", error="page 7 is damaged")
     containers["restore-test-1"].answer = lambda command: (0, said)
     assert "restore test failed 3 h ago (page 7 is damaged)" in lines_of(stack)
+
+
+FAILED = "the last restore test failed 3 h ago: page 7 is damaged"
+
+
+@pytest.mark.parametrize(
+    ("runs", "reasons"),
+    [
+        (["failed"], [FAILED]),
+        (["ok", "failed"], [FAILED]),
+        (["failed", "ok"], []),
+        # Who was stopped has neither proven nor disproven anything.
+        (["failed", "interrupted"], [FAILED]),
+        (["failed", None], [FAILED]),
+        (["ok", "interrupted"], []),
+        (["interrupted"], []),
+        ([None], []),
+    ],
+)
+def test_the_newest_restore_test_that_came_to_a_result_decides(
+    stack: Cluster,
+    looks: Callable[..., None],
+    containers: dict[str, Any],
+    runs: list[str | None],
+    reasons: list[str],
+) -> None:
+    error = {"failed": "page 7 is damaged", "interrupted": "it was asked to stop"}
+    said = "".join(run("restore-test", each, error=error.get(each or "")) for each in runs)
+    containers["restore-test-1"].answer = lambda command: (0, f"= records\n{said}")
+    found = CliRunner().invoke(module.status, ["-o", "json"], standalone_mode=False)
+    document = json.loads(found.output)
+    assert (document["healthy"], document["reasons"]) == (not reasons, reasons)
+    assert found.return_value == (1 if reasons else 0)
+    found = CliRunner().invoke(module.status, [], standalone_mode=False)
+    assert found.return_value == (1 if reasons else 0)
+    shown = [line.strip() for line in found.output.splitlines()]
+    assert [line for line in shown if line in reasons] == reasons
+    assert ("NOT HEALTHY" in found.output) is bool(reasons)
+
+
+def test_another_job_that_failed_makes_no_restore_test_fail(
+    stack: Cluster, looks: Callable[..., None], containers: dict[str, Any]
+) -> None:
+    said = "= records\n" + run("logical", "failed", error="no room")
+    containers["backup-1"].answer = lambda command: (0, said)
+    assert module.collect(stack)["reasons"] == []
+
+
+@pytest.mark.parametrize(
+    ("copy", "age_minutes", "reasons"),
+    [
+        ({"state": "copying", "lag_seconds": 890.0}, 0, []),
+        ({"state": "copying", "lag_seconds": 1000.5}, 0, ["the second copy is 16 min behind"]),
+        (
+            {"state": "copy-away", "lag_seconds": 7300, "message": "vault-copy-1: no answer"},
+            0,
+            ["the second copy is 2 h behind: vault-copy-1: no answer"],
+        ),
+        # Before the first look.
+        ({"state": "copy-away", "lag_seconds": None}, 0, []),
+        # Nobody looks any more: what it lacks since is not known.
+        ({"state": "ok", "lag_seconds": 0}, 10, []),
+        (
+            {"state": "ok", "lag_seconds": 0},
+            20,
+            ["the second copy is 20 min behind: nobody has looked for 20 min"],
+        ),
+    ],
+)
+def test_a_copy_that_is_too_far_behind_is_a_stack_that_is_not_well(
+    stack: Cluster,
+    looks: Callable[..., None],
+    containers: dict[str, Any],
+    copy: dict[str, Any],
+    age_minutes: int,
+    reasons: list[str],
+) -> None:
+    said = "= copy\n" + json.dumps({"time": ago(minutes=age_minutes), **copy}) + "\n\n"
+    containers["replication-1"].answer = lambda command: (0, said)
+    found = module.collect(stack)
+    assert (found["healthy"], found["reasons"]) == (not reasons, reasons)
+
+
+def test_how_far_it_may_be_behind_is_the_stack_files(
+    stack: Cluster, looks: Callable[..., None], containers: dict[str, Any]
+) -> None:
+    stack.project.__dict__["configuration"] = {
+        "selfmonitor:backup": '{"second_region_lag_seconds": 60}'
+    }
+    note = {"time": ago(), "state": "copying", "lag_seconds": 100}
+    said = f"= copy\n{json.dumps(note)}\n\n"
+    containers["replication-1"].answer = lambda command: (0, said)
+    assert module.collect(stack)["reasons"] == ["the second copy is 100 s behind"]
+
+
+def test_databases_that_are_not_well_are_reasons(
+    stack: Cluster, looks: Callable[..., None]
+) -> None:
+    nobody = PostgresStatus(None, (MemberStatus("postgres-1", "unknown", "exited", 0, 0, False),))
+    looks(redis_status(redis_2={"state": "link down"}), nobody)
+    assert module.collect(stack)["reasons"] == [
+        "PostgreSQL has no primary",
+        "Redis: not every replica is in step, or not every Sentinel counts and agrees",
+    ]
 
 
 def test_a_stack_without_backups_is_shown_without(

@@ -56,6 +56,18 @@ def peers(recording: Any, member: str) -> set[str]:
     }
 
 
+def test_backups_and_restores_give_way_and_what_carries_wal_does_not(local: Any) -> None:
+    share = {
+        name: local.named("Container", name).inputs.get("cpuShares")
+        for name in (*SERVERS, "vault-1", "vault-copy-1", "postgres-1")
+    }
+    assert {name for name, each in share.items() if each} == {
+        "backup-1",
+        "restore-test-1",
+        "side-1",
+    }
+
+
 # Who holds what
 
 
@@ -181,19 +193,16 @@ def test_the_side_instance_publishes_one_port_and_no_other_part_any(local: Any) 
         assert found == ([(5432, 5440, "127.0.0.1")] if member == "side-1" else [])
 
 
-def test_the_side_port_and_the_memory_are_the_stack_files(run_program: Callable[..., Any]) -> None:
-    found = run_program(
-        configuration={"selfmonitor:backup": '{"side_port": 7777, "memory_mib": 300}'}
-    )
-    (port,) = found.named("Container", "side-1").inputs["ports"]
+def test_the_side_port_and_the_memory_are_the_stack_files(other: Any) -> None:
+    (port,) = other.named("Container", "side-1").inputs["ports"]
     assert (port["internal"], port["external"]) == (5432, 7777)
-    memory = {each: found.named("Container", each).inputs["memory"] for each in SERVERS}
+    memory = {each: other.named("Container", each).inputs["memory"] for each in SERVERS}
     # A whole server runs where something is restored.
     assert memory == {
-        "backup-1": 300,
-        "replication-1": 300,
-        "restore-test-1": 600,
-        "side-1": 600,
+        "backup-1": 900,
+        "replication-1": 900,
+        "restore-test-1": 1800,
+        "side-1": 1800,
     }
 
 
@@ -269,16 +278,10 @@ def test_only_who_copies_knows_where_the_copy_is(local: Any, one_region: Any) ->
     assert settings(one_region, "backup-1") == settings(local, "backup-1")
 
 
-def test_schedules_and_invariants_are_the_stack_files(run_program: Callable[..., Any]) -> None:
-    invariant = {"name": "sums", "database": "db_user_profile", "sql": "SELECT count(*) > 0"}
-    given = {
-        "schedules": {"restore_test": "5 5 * * *", "full": "0 0 * * 3"},
-        "invariants": [invariant],
-        "canary_seconds": 7,
-    }
-    stack = run_program(configuration={"selfmonitor:backup": json.dumps(given)})
+def test_schedules_and_invariants_are_the_stack_files(other: Any) -> None:
+    invariant = {"name": "sums", "database": "shop", "sql": "SELECT count(*) > 0"}
     for member in SERVERS:
-        found = settings(stack, member)
+        found = settings(other, member)
         assert (found.schedules["restore-test"], found.schedules["full"]) == (
             *("5 5 * * *", "0 0 * * 3"),
         )
@@ -333,6 +336,19 @@ def test_whoever_loads_a_snapshot_of_redis_has_room_for_it(run_program: Callable
     assert inputs["memory"] > 2 * 3000
     assert "size=3064m" in inputs["tmpfs"]["/tmp"].split(",")
     assert stack.named("Container", "restore-test-1").inputs["memory"] > 3000
+
+
+def test_snapshots_of_the_redis_that_is_filled_are_passed_over(
+    run_program: Callable[..., Any],
+) -> None:
+    recovery = {"redis_before": "2026-11-24T09:00:00Z"}
+    stack = run_program(configuration={"selfmonitor:recovery": json.dumps(recovery)})
+    assert stack.named("Container", "load-redis-1").inputs["command"] == [
+        *("/usr/local/bin/backup-service", "load-redis", "--before", "2026-11-24T09:00:00Z")
+    ]
+    recovery = {"redis": False, "redis_before": "2026-11-24T09:00:00Z"}
+    stack = run_program(configuration={"selfmonitor:recovery": json.dumps(recovery)})
+    assert "load-redis-1" not in {each.name for each in stack.servers}
 
 
 def test_redis_is_filled_once_it_is_there(recovered: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 import configparser
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -47,18 +46,16 @@ def told(recording: Any, vault: str) -> dict[str, Any]:
 
 
 def test_a_vault_is_told_its_bucket_its_region_and_for_how_long_nothing_is_deleted(
-    local: Any, run_program: Callable[..., Any]
+    local: Any, other: Any
 ) -> None:
     common = {"port": 7070, "lock_days": 38}
     assert [told(local, each) for each in VAULTS] == [
         {"bucket": "selfmonitor-local", "region": "local-1", **common},
         {"bucket": "selfmonitor-local-copy", "region": "local-2", **common},
     ]
-    settings = {"retention_days": 7, "vault": {"region": "eu-1", "copy_region": "eu-2"}}
-    other = run_program(stack="shop", configuration={"selfmonitor:backup": json.dumps(settings)})
     assert [told(other, each) for each in VAULTS] == [
-        {"bucket": "selfmonitor-shop", "region": "eu-1", "port": 7070, "lock_days": 15},
-        {"bucket": "selfmonitor-shop-copy", "region": "eu-2", "port": 7070, "lock_days": 15},
+        {"bucket": "selfmonitor-shop", "region": "eu-1", "port": 7070, "lock_days": 20},
+        {"bucket": "selfmonitor-shop-copy", "region": "eu-2", "port": 7070, "lock_days": 20},
     ]
 
 
@@ -146,11 +143,9 @@ def test_a_vault_publishes_no_port_and_talks_to_nobody(local: Any) -> None:
         assert [each["host"] for each in inputs["hosts"]] == [vault]
 
 
-def test_a_vaults_memory_is_the_stack_files(run_program: Callable[..., Any]) -> None:
-    settings = {"vault": {"memory_mib": 333}}
-    found = run_program(configuration={"selfmonitor:backup": json.dumps(settings)})
+def test_a_vaults_memory_is_the_stack_files(other: Any) -> None:
     for vault in VAULTS:
-        assert found.named("Container", vault).inputs["memory"] == 333
+        assert other.named("Container", vault).inputs["memory"] == 333
 
 
 # Without a second region
@@ -169,14 +164,10 @@ def test_without_a_second_region_there_is_no_copy_and_nobody_who_makes_one(
 
 
 def test_a_second_region_more_or_less_leaves_every_other_server_alone(
-    local: Any, run_program: Callable[..., Any]
+    local: Any, one_region: Any
 ) -> None:
-    without = run_program(
-        configuration={"selfmonitor:backup": '{"second_region": false}'},
-        values=lambda token, name, inputs: local.values[name],
-    )
     there = {each.urn: each.raw for each in local.requests}
-    assert [each.name for each in without.requests if there[each.urn] != each.raw] == []
+    assert [each.name for each in one_region.requests if there[each.urn] != each.raw] == []
 
 
 # What a client of the repository is told
@@ -230,9 +221,8 @@ def test_nothing_of_it_is_logged_to_a_file(local: Any, member: str) -> None:
     assert (found["log-level-file"], found["log-level-stderr"]) == ("off", "off")
 
 
-def test_backups_rotate_by_age_as_the_stack_file_says(run_program: Callable[..., Any]) -> None:
-    found = run_program(configuration={"selfmonitor:backup": '{"retention_days": 12}'})
-    options = pgbackrest(found, "backup-1")["global"]
+def test_backups_rotate_by_age_as_the_stack_file_says(other: Any) -> None:
+    options = pgbackrest(other, "backup-1")["global"]
     assert options["repo1-retention-full-type"] == "time"
     assert options["repo1-retention-full"] == "12"
 
@@ -278,10 +268,9 @@ def test_the_name_that_lets_read_a_members_files_is_in_one_certificate_alone(loc
 
 
 def test_the_backup_service_knows_every_member_and_prefers_to_read_from_a_standby(
-    run_program: Callable[..., Any],
+    other: Any,
 ) -> None:
-    stack = run_program(configuration={"selfmonitor:postgres": '{"members": 5}'})
-    found = pgbackrest(stack, "backup-1")
+    found = pgbackrest(other, "backup-1")
     assert found["global"]["backup-standby"] == "prefer"
     assert not [key for key in found["global"] if key.startswith("tls-server")]
     main = dict(found["main"])

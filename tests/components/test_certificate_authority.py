@@ -149,17 +149,10 @@ def test_an_authority_is_renewed_before_it_can_outlive_what_it_signs(local: Any)
         )
 
 
-def test_validity_and_renewal_come_from_the_stack_file(run_program: Any) -> None:
-    found = run_program(
-        configuration={
-            "selfmonitor:certificates": (
-                '{"validity_days": 90, "renew_before_days": 10, "authority_validity_days": 400}'
-            )
-        }
-    )
-    signed = found.named("LocallySignedCert", "router-certificate").inputs
+def test_validity_and_renewal_come_from_the_stack_file(other: Any) -> None:
+    signed = other.named("LocallySignedCert", "router-certificate").inputs
     assert (signed["validityPeriodHours"], signed["earlyRenewalHours"]) == (90 * 24, 10 * 24)
-    above = found.named("SelfSignedCert", "authority-certificate").inputs
+    above = other.named("SelfSignedCert", "authority-certificate").inputs
     assert (above["validityPeriodHours"], above["earlyRenewalHours"]) == (400 * 24, 100 * 24)
 
 

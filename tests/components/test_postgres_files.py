@@ -26,10 +26,6 @@ def dynamic(local: Any) -> dict[str, Any]:
     return dict(found["bootstrap"]["dcs"])
 
 
-def with_postgres(run_program: Any, settings: dict[str, Any]) -> Any:
-    return run_program(configuration={"selfmonitor:postgres": json.dumps(settings)})
-
-
 # patroni.yml
 
 
@@ -56,14 +52,10 @@ def test_a_crashed_primary_is_replaced_at_once_and_rejoins_by_rewinding(
     assert "--data-checksums" in (ROOT / "images" / "postgres" / "bootstrap").read_text()
 
 
-def test_failover_times_come_from_the_stack_file(run_program: Any) -> None:
-    found = with_postgres(
-        run_program,
-        {"failover": {"ttl_seconds": 41, "loop_wait_seconds": 5, "retry_timeout_seconds": 7}},
-    )
+def test_failover_times_come_from_the_stack_file(other: Any) -> None:
     for text in (
-        found.file("postgres-1", "bootstrap.yml"),
-        found.file("provision-1", "provision.json"),
+        other.file("postgres-1", "bootstrap.yml"),
+        other.file("provision-1", "provision.json"),
     ):
         content = yaml.safe_load(text)
         dynamic = (
@@ -93,9 +85,8 @@ def test_only_members_and_the_job_may_change_anything(patroni: dict[str, Any]) -
     assert patroni["restapi"]["allowlist"] == ["127.0.0.1", *MEMBERS, "provision-1"]
 
 
-def test_the_allowlist_grows_with_the_members(run_program: Any) -> None:
-    found = with_postgres(run_program, {"members": 5})
-    allowed = yaml.safe_load(found.file("postgres-5", "patroni.yml"))["restapi"]["allowlist"]
+def test_the_allowlist_grows_with_the_members(other: Any) -> None:
+    allowed = yaml.safe_load(other.file("postgres-5", "patroni.yml"))["restapi"]["allowlist"]
     assert allowed == ["127.0.0.1", *(f"postgres-{n}" for n in range(1, 6)), "provision-1"]
 
 
@@ -190,16 +181,11 @@ def test_no_rule_trusts_anybody_or_takes_a_weaker_password(patroni: dict[str, An
     assert methods == {"peer", "scram-sha-256", "reject"}
 
 
-def test_parameters_of_the_stack_file_reach_the_server_as_they_are(run_program: Any) -> None:
-    given = {
-        "work_mem": "8MB",
-        "log_min_duration_statement": 250,
-        "random_page_cost": 1.1,
-        "jit": False,
-        "application_name": 'it\'s "quoted": #1 {{ x }}',
-    }
-    found = with_postgres(run_program, {"parameters": given})
-    parameters = yaml.safe_load(found.file("postgres-1", "patroni.yml"))["postgresql"]["parameters"]
+def test_parameters_of_the_stack_file_reach_the_server_as_they_are(
+    other: Any, other_settings: dict[str, Any]
+) -> None:
+    given = other_settings["postgres"]["parameters"]
+    parameters = yaml.safe_load(other.file("postgres-1", "patroni.yml"))["postgresql"]["parameters"]
     assert {key: parameters[key] for key in given} == given
 
 
@@ -214,7 +200,7 @@ def test_settings_every_member_keeps_in_common_replace_no_running_one(
     local: Any, run_program: Any
 ) -> None:
     """Patroni takes them up by itself; the job restarts whom it must, one after the other."""
-    changed = with_postgres(run_program, {"max_connections": 300})
+    changed = run_program(configuration={"selfmonitor:postgres": '{"max_connections": 300}'})
     for member in MEMBERS:
         before, after = (
             {
@@ -227,9 +213,8 @@ def test_settings_every_member_keeps_in_common_replace_no_running_one(
     assert '"max_connections": 300' in changed.file("postgres-1", "bootstrap.yml")
 
 
-def test_what_is_committed_reaches_the_vault_within_the_promised_time(run_program: Any) -> None:
-    found = run_program(configuration={"selfmonitor:backup": '{"recovery_point_seconds": 45}'})
-    parameters = yaml.safe_load(found.file("postgres-1", "patroni.yml"))["postgresql"]["parameters"]
+def test_what_is_committed_reaches_the_vault_within_the_promised_time(other: Any) -> None:
+    parameters = yaml.safe_load(other.file("postgres-1", "patroni.yml"))["postgresql"]["parameters"]
     assert parameters["archive_timeout"] == "35s", "and ten more to be transferred"
     # A standby keeps what is not in the vault yet, for the day it is promoted.
     assert parameters["archive_mode"] == "always"
@@ -297,15 +282,13 @@ def test_the_job_learns_databases_and_the_passwords_of_its_roles_only(local: Any
     assert passwords.keys() == {"postgres", "pgbouncer", "monitor", "backup", "user"}
 
 
-def test_several_databases_of_one_owner_make_one_role(run_program: Any) -> None:
-    databases = [
-        {"name": "shop", "owner": "seller", "extensions": ["pg_trgm"]},
-        {"name": "stock", "owner": "seller"},
-        {"name": "ledger", "owner": "clerk"},
-    ]
-    found = with_postgres(run_program, {"databases": databases})
-    assert found.outputs["postgres_passwords"].keys() == {"clerk", "seller"}
-    plan = json.loads(found.file("provision-1", "provision.json"))
+def test_several_databases_of_one_owner_make_one_role(
+    other: Any, other_settings: dict[str, Any]
+) -> None:
+    databases = other_settings["postgres"]["databases"]
+    assert [each["owner"] for each in databases] == ["seller", "seller", "clerk"]
+    assert other.outputs["postgres_passwords"].keys() == {"clerk", "seller"}
+    plan = json.loads(other.file("provision-1", "provision.json"))
     assert plan["databases"] == [{"extensions": [], **each} for each in databases]
 
 
@@ -320,11 +303,11 @@ def section(text: str, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("backend", ["primary", "replicas"])
-@pytest.mark.parametrize("count", [3, 5])
+@pytest.mark.parametrize(("recording", "count"), [("local", 3), ("other", 5)])
 def test_each_backend_has_every_member_verified_by_name(
-    run_program: Any, backend: str, count: int
+    request: pytest.FixtureRequest, backend: str, recording: str, count: int
 ) -> None:
-    found = with_postgres(run_program, {"members": count})
+    found = request.getfixturevalue(recording)
     servers = [
         line
         for line in section(found.file("router-1", "haproxy.cfg"), f"backend {backend}")
@@ -365,11 +348,9 @@ def test_haproxy_listens_inside_its_container_only(local: Any) -> None:
     assert sorted(binds) == ["127.0.0.1:6000", "127.0.0.1:6001", "127.0.0.1:6002"]
 
 
-def test_haproxy_holds_both_pools_and_the_redis_connection_of_every_client(
-    run_program: Any,
-) -> None:
-    found = with_postgres(run_program, {"routers": {"max_client_connections": 300}})
-    assert "maxconn 1000" in section(found.file("router-1", "haproxy.cfg"), "global")
+def test_haproxy_holds_both_pools_and_the_redis_connection_of_every_client(other: Any) -> None:
+    lines = section(other.file("router-1", "haproxy.cfg"), "global")
+    assert f"maxconn {3 * 77 + 100}" in lines
 
 
 def test_haproxys_certificate_file_holds_certificate_and_key(local: Any) -> None:
@@ -437,10 +418,9 @@ def test_only_the_pool_for_writing_checks_that_it_reached_a_primary(local: Any) 
     assert "server_check_query" not in pgbouncer(local, "read-only")["pgbouncer"]
 
 
-def test_pool_sizes_come_from_the_stack_file(run_program: Any) -> None:
-    found = with_postgres(run_program, {"routers": {"pool_size": 7, "max_client_connections": 77}})
+def test_pool_sizes_come_from_the_stack_file(other: Any) -> None:
     for purpose in ("read-write", "read-only"):
-        section = pgbouncer(found, purpose)["pgbouncer"]
+        section = pgbouncer(other, purpose)["pgbouncer"]
         assert (section["default_pool_size"], section["max_client_conn"]) == ("7", "77")
 
 
@@ -487,9 +467,11 @@ def test_the_consensus_store_asks_clients_and_peers_for_certificates(local: Any)
         assert found[f"ETCD_{side}KEY_FILE"] == "/etc/selfmonitor/tls.key"
 
 
-@pytest.mark.parametrize("count", [3, 5])
-def test_every_consensus_member_knows_all_and_itself(run_program: Any, count: int) -> None:
-    found = with_postgres(run_program, {"consensus_members": count})
+@pytest.mark.parametrize(("recording", "count"), [("local", 3), ("other", 5)])
+def test_every_consensus_member_knows_all_and_itself(
+    request: pytest.FixtureRequest, recording: str, count: int
+) -> None:
+    found = request.getfixturevalue(recording)
     names = [f"etcd-{n}" for n in range(1, count + 1)]
     for name in names:
         own = environment(found, name)

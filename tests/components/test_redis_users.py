@@ -209,7 +209,7 @@ def test_a_restore_writes_what_a_snapshot_held_and_reads_nothing(local: Any) -> 
     found = users(local, "redis-1")["restore"]
     assert (found.keys, found.channels) == (("%W~*",), ())
     # How far it came is noted in a key of its own.
-    assert found.besides == ("%RW~selfmonitor:* -@all +get +set +exists",)
+    assert found.besides == ("%RW~selfmonitor:* -@all +get +set",)
 
 
 @pytest.mark.parametrize(

@@ -3,42 +3,30 @@
 import base64
 import hashlib
 import hmac
-import importlib.machinery
-import importlib.util
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "images" / "postgres" / "provision"
-
 
 @pytest.fixture(scope="module")
-def provision() -> Iterator[Any]:
+def provision(image_programs: Callable[..., Any]) -> Any:
     """The script as a module. psycopg2 is in the image, not here, and none of this needs it."""
     stubs = {name: ModuleType(name) for name in ("psycopg2", "psycopg2.sql", "psycopg2.extensions")}
     stubs["psycopg2"].sql = stubs["psycopg2.sql"]  # type: ignore[attr-defined]
     stubs["psycopg2.extensions"].encrypt_password = None  # type: ignore[attr-defined]
     before = {name: sys.modules.get(name) for name in stubs}
-    loader = importlib.machinery.SourceFileLoader("provision_under_test", str(SCRIPT))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.modules.update(stubs)
     try:
-        loader.exec_module(module)
+        return image_programs("postgres", {"provision": "provision"}).provision
     finally:
-        sys.dont_write_bytecode = bytecode
         for name, found in before.items():
             if found is None:
                 del sys.modules[name]
             else:
                 sys.modules[name] = found
-    return module
 
 
 def verifier(password: str, salt: bytes, iterations: int) -> str:

@@ -1,7 +1,5 @@
 """supervise, with real processes."""
 
-import importlib.machinery
-import importlib.util
 import json
 import os
 import signal
@@ -252,17 +250,8 @@ def test_the_pause_doubles_to_a_bound_and_begins_anew_after_a_while(
 
 
 @pytest.fixture(scope="module")
-def module() -> Any:
-    loader = importlib.machinery.SourceFileLoader("supervise_under_test", str(SCRIPT))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    found = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(found)
-    finally:
-        sys.dont_write_bytecode = before
-    return found
+def module(image_programs: Callable[..., Any]) -> Any:
+    return image_programs("base", {"supervise": "supervise"}).supervise
 
 
 def replace(path: Path, text: str) -> None:

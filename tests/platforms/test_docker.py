@@ -75,6 +75,12 @@ def test_limits_are_those_of_the_workload(rendered: Callable[..., Any]) -> None:
     assert inputs["stopTimeout"] == inputs["destroyGraceSeconds"] == 33
 
 
+def test_what_is_in_the_background_has_a_smaller_share(rendered: Callable[..., Any]) -> None:
+    inputs = rendered(workload(background=True)).named("Container", "thing-1").inputs
+    assert inputs["cpuShares"] < 1024
+    assert "cpuShares" not in rendered(workload()).named("Container", "thing-1").inputs
+
+
 def test_one_at_a_time_makes_each_replica_wait_for_the_one_before(
     rendered: Callable[..., Any],
 ) -> None:

@@ -26,6 +26,7 @@ def refusal(**values: Any) -> str:
 def test_a_month_is_kept_in_two_regions_and_a_minute_is_what_may_be_lost() -> None:
     backup = given().backup
     assert (backup.retention_days, backup.second_region) == (30, True)
+    assert backup.second_region_lag_seconds == 900
     assert (backup.recovery_point_seconds, backup.canary_seconds) == (60, 5)
     assert backup.side_port == 5440
     assert backup.invariants == ()
@@ -201,6 +202,8 @@ def test_an_invariant_says_its_name_where_and_what(missing: str) -> None:
         ("recovery_point_seconds", 19),
         ("recovery_point_seconds", 3601),
         ("canary_seconds", 0),
+        ("second_region_lag_seconds", 59),
+        ("second_region_lag_seconds", 86401),
         ("memory_mib", 255),
         ("vault", {"memory_mib": 127}),
     ],
@@ -236,7 +239,7 @@ def test_a_region_is_named_as_s3_names_them(region: str) -> None:
         ),
         (
             {"recovery": {"from": "copy"}},
-            "recovery.from: unknown key; known here: redis, source, to",
+            "recovery.from: unknown key; known here: redis, redis_before, source, to",
         ),
         ({"recovry": {}}, "recovry: unknown key; did you mean recovery?"),
     ],

@@ -341,7 +341,8 @@ if {server}:
     docker.Container(
         "server", name="server", restart="unless-stopped", must_run=True,
         memory={memory}, memory_swap={memory},
-        cpus="1.5", read_only=True, wait=True, wait_timeout={patience}, hostname="server",
+        cpus="1.5", cpu_shares=256,
+        read_only=True, wait=True, wait_timeout={patience}, hostname="server",
         networks_advanced=[
             docker.ContainerNetworksAdvancedArgs(name=net.name, ipv4_address="10.9.0.5")
         ],

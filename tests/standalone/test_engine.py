@@ -72,6 +72,7 @@ def test_a_container_is_made_as_declared(up: Any) -> None:
     assert host["ReadonlyRootfs"] is True
     assert host["Memory"] == host["MemorySwap"] == 64 * 1024**2
     assert host["NanoCpus"] == 1_500_000_000
+    assert host["CpuShares"] == 256
     assert host["PortBindings"] == {"1/tcp": [{"HostIp": "127.0.0.1", "HostPort": "2"}]}
     assert host["Binds"] == ["files:/etc/x:ro", "data:/data:rw"]
     assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "1m"}}

@@ -147,6 +147,10 @@ def _run(call: Call) -> Any:
     return FAILED
 
 
+def _want_full(call: Call) -> Any:
+    return _module("wanted").want_full(call.data, call.arguments.since)
+
+
 def _stanza_create(call: Call) -> Any:
     _module("pgbackrest").run("stanza-create", stanza=call.settings.stanza)
     return OK
@@ -196,7 +200,8 @@ def _seed(call: Call) -> Any:
 
 
 def _load_redis(call: Call) -> Any:
-    return _module("load_redis").main(call.settings, call.progress("load-redis"))
+    progress = call.progress("load-redis")
+    return _module("load_redis").main(call.settings, progress, call.arguments.before)
 
 
 def _rewind(call: Call) -> Any:
@@ -259,6 +264,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--wrong-key", action="store_true", help="restore-test: with a key that is not the one"
     )
+    command = add("want-full", _want_full, "have a full backup made by the scheduler")
+    command.add_argument(
+        "--since", metavar="TIME", type=_moment, help="unless one was begun since; else now"
+    )
     add("stanza-create", _stanza_create, "prepare the repository; does nothing the second time")
     add("list", _list, "every backup there is")
     add("info", _info, "from when to when one can restore, and how far that is proven")
@@ -275,7 +284,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--to", metavar="T", required=True, help="time, LSN, name or `latest`")
 
     add("seed", _seed, "fill an empty vault from the copy")
-    add("load-redis", _load_redis, "load the newest snapshot into an empty Redis")
+    command = add("load-redis", _load_redis, "load what Redis lacks of the newest snapshot")
+    command.add_argument("--before", metavar="TIME", type=_moment, help="pass over later ones")
     command = add("rewind", _rewind, "put back what the vault held at a moment")
     command.add_argument("--to", metavar="TIME", required=True, type=_moment)
     command = add("harm", _harm, "for drills: damage what is in the vault")

@@ -1,8 +1,10 @@
-"""Loads the newest snapshot of Redis from the vault into the running primary.
+"""Loads what the running primary lacks of the newest snapshot of Redis in the vault.
 
 The snapshot is read by a redis-server of its own, which listens on a socket in a private folder
 alone; key by key it goes from there to the primary (DUMP, RESTORE), so that replicas, Sentinels and
-whoever is connected go on as ever. The key selfmonitor:restored says how far a load came:
+whoever is connected go on as ever. A key that is there is never replaced: it was written since the
+snapshot, or by this very load before it was interrupted. The key selfmonitor:restored says how far
+a load came, by which the next run goes on with the same snapshot:
 {"snapshot": folder, "state": "loading" | "loaded"}.
 """
 
@@ -42,6 +44,9 @@ from backup_service.times import from_stamp
 USER = "restore"
 PASSWORD = "redis-restore.password"  # noqa: S105 - the file's name
 MARKER = "selfmonitor:restored"
+LOADING, LOADED = "loading", "loaded"
+# They tell of a server, not of its data: those of the snapshot are not loaded.
+OWN_KEYS = frozenset(key.encode() for key in (MARKER, CANARY))
 
 KEYS_AT_ONCE = 500
 BYTES_AT_ONCE = 32 * 1024 * 1024
@@ -62,16 +67,15 @@ class Interrupted(Exception):
 def main(
     settings: Settings,
     progress: Progress,
-    *,
-    replace: bool = False,
     before: datetime | None = None,
+    *,
     files: Path = FILES,
     vault: Storage | None = None,
 ) -> int:
-    """replace: also where there are keys already, which those of the snapshot replace.
+    """Loads what Redis lacks of a snapshot. 0: it has all of it, or there is none.
 
-    before: the newest snapshot that is not newer than this. 0: loaded, or there is nothing to load.
-    Raises JobFailed, and what the vault raises.
+    before: snapshots taken later are passed over; they are of the Redis that is to be filled. The
+    last line of the log says what came of it. Raises JobFailed, and what the vault raises.
     """
     vault = vault or open_vault(settings)
     found = newest(vault, before)
@@ -81,19 +85,25 @@ def main(
     folder, manifest = found
     target = Target(settings, files)
     try:
-        if not _may_begin(target, folder, replace):
+        marked, state = target.marked()
+        if (marked, state) == (folder, LOADED):
             log(f"{folder} was loaded before: nothing to do")
             return 0
+        if state == LOADING and (begun := manifest_of(vault, marked)) is not None:
+            # What is there of one snapshot is not mixed with another.
+            folder, manifest = marked, begun
+        target.mark(folder, LOADING)
         # The snapshot, and the server's own memory: this needs room for the data twice.
         with tempfile.TemporaryDirectory(prefix="load-redis-") as scratch:
             path = Path(scratch) / "snapshot.rdb"
             fetch(vault, folder, manifest, files / "logical.key", path, progress)
             with throwaway(Path(scratch), path.name) as source:
-                loaded, kept = load(source, target, replace, progress)
-        target.mark(folder, "loaded")
+                loaded, kept = load(source, target, progress)
+        target.mark(folder, LOADED)
     except (redis.RedisError, OSError, NoPrimary, GpgError, Interrupted) as error:
         raise JobFailed(f"{folder} was not loaded: {' '.join(str(error).split())}") from None
-    log(f"{folder}: {loaded} keys loaded, {kept} were there already and stayed")
+    why = " (loaded before it was interrupted, or written since)" if state == LOADING else ""
+    log(f"{folder}: {loaded} keys loaded, {kept} were there already and stayed{why}")
     return 0
 
 
@@ -114,12 +124,25 @@ def newest(vault: Storage, before: datetime | None = None) -> tuple[str, dict[st
         except ValueError:
             continue
         folder = f"{PREFIX}{name}/"
-        if (before is None or moment <= before) and vault.exists(f"{folder}manifest.json"):
-            try:
-                return folder, json.loads(vault.get(f"{folder}manifest.json"))
-            except ValueError:
-                raise JobFailed(f"{folder}manifest.json in the vault is damaged") from None
+        if before is not None and moment > before:
+            continue
+        if (manifest := manifest_of(vault, folder)) is not None:
+            return folder, manifest
     return None
+
+
+def manifest_of(vault: Storage, folder: str) -> dict[str, Any] | None:
+    """What a snapshot says of itself; None where there is no whole one.
+
+    Raises JobFailed, and what the vault raises.
+    """
+    if not vault.exists(f"{folder}manifest.json"):
+        return None
+    try:
+        found: dict[str, Any] = json.loads(vault.get(f"{folder}manifest.json"))
+    except ValueError:
+        raise JobFailed(f"{folder}manifest.json in the vault is damaged") from None
+    return found
 
 
 def fetch(
@@ -238,59 +261,39 @@ class Target:
         text = json.dumps({"snapshot": folder, "state": state})
         self.again(lambda client: client.set(MARKER, text))
 
-    def marked(self) -> tuple[str, str] | None:
-        """(snapshot, state) of the load that was begun last."""
+    def marked(self) -> tuple[str, str]:
+        """(snapshot, state) of the load that was begun last; empty texts: of none."""
         text = self.again(lambda client: client.get(MARKER))
         try:
             found = json.loads(text or b"")
-            return found["snapshot"], found["state"]
+            return str(found["snapshot"]), str(found["state"])
         except (ValueError, KeyError, TypeError):
-            return None
-
-    def keys(self) -> int:
-        """Those in all databases that are not this service's own."""
-        return int(self.again(_count))
+            return "", ""
 
 
-def _count(client: Any) -> int:
-    databases = client.info("keyspace")
-    count = sum(int(each["keys"]) for each in databases.values())
-    return count - int(client.exists(CANARY)) - int(client.exists(MARKER))
+def load(source: Callable[[int], Any], target: Target, progress: Progress) -> tuple[int, int]:
+    """(keys loaded, keys that were there already), over all databases.
 
-
-def _may_begin(target: Target, folder: str, replace: bool) -> bool:
-    """Whether to load; False: that was done. Raises JobFailed when it would mix with other data."""
-    marked = target.marked()
-    if marked == (folder, "loaded"):
-        return False
-    keys = target.keys()
-    if marked != (folder, "loading") and keys > 0 and not replace:
-        raise JobFailed(
-            f"Redis already has {keys} keys: nothing was loaded. Empty it first, or let the keys "
-            "of the snapshot replace those of the same name"
-        )
-    target.mark(folder, "loading")
-    return True
-
-
-def load(
-    source: Callable[[int], Any], target: Target, replace: bool, progress: Progress
-) -> tuple[int, int]:
-    """(keys loaded, keys that were there already), over all databases."""
+    Of a batch whose answer a failover cut off, what it had loaded counts as there already.
+    """
     databases = {int(n[2:]): int(v["keys"]) for n, v in source(0).info("keyspace").items()}
     total = sum(databases.values())
-    loaded = kept = 0
+    libraries = _libraries(source(0))
+    done = kept = 0
     for attempt in range(PASSES):
         before = target.found
-        _functions(source(0), target)
-        done = 0
+        same = [name for name, payload in libraries if not _loads(target, payload)]
+        done = there = 0
         for number in databases:
             for batch in _batches(source(number)):
-                work = functools.partial(_restore, batch=batch, replace=replace)
-                new, old = target.again(work, number)
-                loaded, kept = loaded + new, kept + old
+                there += target.again(functools.partial(_restore, batch=batch), number)
                 done += len(batch)
                 progress.report("keys to the primary", min(done, total), total)
+        if attempt == 0:
+            # In another pass this load's own are there as well.
+            kept = there
+            if same:
+                log(f"libraries of functions that were there already and stayed: {', '.join(same)}")
         if target.found == before:
             break
         # Replication is asynchronous: what the last primary had confirmed may not be on this one.
@@ -298,15 +301,34 @@ def load(
     else:
         raise Interrupted(f"the primary changed in each of {PASSES} passes")
     target.again(lambda client: client.execute_command("WAIT", 1, CONFIRM_MILLISECONDS))
-    return loaded, kept
+    return done - kept, kept
 
 
-def _functions(client: Any, target: Target) -> None:
-    if not client.execute_command("FUNCTION", "LIST"):
-        return
-    payload = client.execute_command("FUNCTION", "DUMP")
-    words = ("FUNCTION", "RESTORE", payload, "REPLACE")
-    target.again(lambda primary: primary.execute_command(*words))
+def _libraries(client: Any) -> list[tuple[str, bytes]]:
+    """(name, what FUNCTION RESTORE takes of it alone) of each library of functions.
+
+    All in one would be refused for one that is there. The throwaway's own are gone afterwards.
+    """
+    found = []
+    for each in client.execute_command("FUNCTION", "LIST", "WITHCODE"):
+        library = dict(zip(each[::2], each[1::2], strict=True))
+        client.execute_command("FUNCTION", "FLUSH")
+        client.execute_command("FUNCTION", "LOAD", library[b"library_code"])
+        name = library[b"library_name"].decode(errors="replace")
+        found.append((name, client.execute_command("FUNCTION", "DUMP")))
+    return found
+
+
+def _loads(target: Target, payload: bytes) -> bool:
+    """Loads a library of functions; not where one of its name, or a function of it, is there."""
+    words = ("FUNCTION", "RESTORE", payload, "APPEND")
+    try:
+        target.again(lambda primary: primary.execute_command(*words))
+    except redis.ResponseError as error:
+        if "already exists" not in str(error):
+            raise
+        return False
+    return True
 
 
 def _batches(client: Any) -> Iterator[list[tuple[bytes, int, bytes]]]:
@@ -321,7 +343,7 @@ def _batches(client: Any) -> Iterator[list[tuple[bytes, int, bytes]]]:
         first = False
         cursor, keys = client.scan(cursor, count=at_once)
         for start in range(0, len(keys), at_once):
-            part = [key for key in keys[start : start + at_once] if key != MARKER.encode()]
+            part = [key for key in keys[start : start + at_once] if key not in OWN_KEYS]
             pipeline = client.pipeline(transaction=False)
             for key in part:
                 pipeline.execute_command("PEXPIRETIME", key)
@@ -335,18 +357,20 @@ def _batches(client: Any) -> Iterator[list[tuple[bytes, int, bytes]]]:
             ]
 
 
-def _restore(client: Any, batch: list[tuple[bytes, int, bytes]], replace: bool) -> tuple[int, int]:
-    """(loaded, already there). Raises redis.RedisError for the first that is neither."""
+def _restore(client: Any, batch: list[tuple[bytes, int, bytes]]) -> int:
+    """Loads them; how many were there already. Raises redis.RedisError for the first that failed.
+
+    Without REPLACE the server itself sees to it that nothing is overwritten: there is no moment
+    between looking and writing.
+    """
     pipeline = client.pipeline(transaction=False)
     for key, expiry, value in batch:
-        words = ["RESTORE", key, expiry, value, *(["REPLACE"] if replace else []), "ABSTTL"]
-        pipeline.execute_command(*words)
+        pipeline.execute_command("RESTORE", key, expiry, value, "ABSTTL")
     answers = pipeline.execute(raise_on_error=False)
     kept = 0
     for answer in answers:
         if isinstance(answer, redis.ResponseError) and "BUSYKEY" in str(answer):
-            # Loaded before this load was interrupted, or written by an application since.
             kept += 1
         elif isinstance(answer, Exception):
             raise answer
-    return len(batch) - kept, kept
+    return kept

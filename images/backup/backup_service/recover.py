@@ -62,7 +62,8 @@ class Target:
     @classmethod
     def at(cls, time: datetime) -> "Target":
         """The moment `time`, which must know its time zone."""
-        return cls(TIME, time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        text = time.astimezone(UTC).isoformat(timespec="microseconds")
+        return cls(TIME, text.replace("+00:00", "Z"))
 
     @property
     def time(self) -> datetime:
@@ -92,7 +93,8 @@ class Restored:
 def parse(text: str, now: datetime) -> Target:
     """What a person wrote. Raises BadTarget.
 
-    A prefix time:, lsn: or name: forces the kind.
+    A prefix time:, lsn: or name: forces the kind. The commands understand the same by code of their
+    own (cli/point.py); tests/test_points.py holds both to one table.
     """
     text = text.strip()
     kind, colon, rest = text.partition(":")
@@ -121,13 +123,13 @@ def _parse_as(kind: str, text: str, now: datetime) -> Target:
 
 
 def _time(text: str, now: datetime) -> datetime:
-    if found := _AGO.fullmatch(text):
-        return now - timedelta(seconds=int(found[1]) * _SECONDS[found[2][0].lower()])
     try:
+        if found := _AGO.fullmatch(text):
+            return now - timedelta(seconds=int(found[1]) * _SECONDS[found[2][0].lower()])
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadTarget(f"{text!r} names no point in time: {_HINT}") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def backups_for(target: Target, backups: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -69,7 +69,7 @@ class State:
 
     lag_seconds: the age of the oldest object that the source has and the copy has not, 0 when there
     is none. When the last look at what is new was BLIND_SECONDS ago, it is at least the time since
-    then; null before the first.
+    then, or since this process began; null before there was one.
     objects_behind, bytes_behind: of what was found missing and is not copied yet.
     """
 
@@ -82,6 +82,7 @@ class State:
         self._message = ""
         self._last_copied: str | None = None
         self._looked: datetime | None = None
+        self._begun = times.now()
 
     def behind(self, group: str, missing: list[Object]) -> None:
         """What a look found missing."""
@@ -128,8 +129,10 @@ class State:
         """As the file has it."""
         with self._lock:
             since = [oldest for oldest, _, _ in self._behind.values()]
-            if self._looked and (now - self._looked).total_seconds() >= BLIND_SECONDS:
-                since.append(self._looked)
+            # Who cannot be asked from the beginning is behind all the same.
+            seen = self._looked or self._begun
+            if (now - seen).total_seconds() >= BLIND_SECONDS:
+                since.append(seen)
             lag: float | None = 0.0
             if since:
                 lag = max(0.0, round((now - min(since)).total_seconds(), 3))

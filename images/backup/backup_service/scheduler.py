@@ -21,7 +21,7 @@ from typing import Any
 
 from croniter import croniter
 
-from backup_service import jobs, state, times
+from backup_service import jobs, state, times, wanted
 from backup_service.errors import WrongInput
 from backup_service.progress import kept_for
 from backup_service.records import OK, Record, Records
@@ -31,8 +31,9 @@ TICK_SECONDS = 10.0
 # A run that failed is repeated after this long, and this often; then at its next regular time.
 RETRY_SECONDS = 600.0
 RETRIES = 3
-# Until there is a first full backup nothing can be restored: it is not left for a week.
-FIRST_BACKUP_RETRY_SECONDS = 6 * 3600.0
+# Until there is a first full backup nothing can be restored, and after a recovery none may lead to
+# what is there now: it is not left for a week.
+NEEDED_BACKUP_RETRY_SECONDS = 6 * 3600.0
 # A job that takes longer hangs. The longest step within one is bounded by less.
 LONGEST_JOB_SECONDS = 24 * 3600.0
 # After it was asked to stop: longer than pgBackRest gets, less than the platform gives all of it.
@@ -85,10 +86,12 @@ def when_due(
     records: Records,
     first_seen: datetime.datetime,
     now: datetime.datetime,
+    full_since: datetime.datetime | None = None,
 ) -> Due:
     """When a kind of which none runs is to run next.
 
-    first_seen: since when it is scheduled; no run before that was missed.
+    first_seen: since when it is scheduled; no run before that was missed. full_since: a full backup
+    is wanted that was begun then or later, see wanted.py.
     """
     tick: datetime.datetime = croniter(schedule, now).get_prev(datetime.datetime)
     following: datetime.datetime = croniter(schedule, now).get_next(datetime.datetime)
@@ -99,19 +102,31 @@ def when_due(
         last = full
     if tick > (last.started if last else first_seen):
         return Due(tick, "scheduled")
-    first = kind == "full" and full is None
+    needed = _needed(full, full_since) if kind == "full" else ""
     if last is None:
-        return Due(first_seen, "there is no full backup") if first else Due(following, "scheduled")
+        return Due(first_seen, needed) if needed else Due(following, "scheduled")
+    if needed and full_since is not None and last.started < full_since:
+        return Due(full_since, needed)
     if last.result == OK:
         return Due(following, "scheduled")
-    failures = _failures_since(records.all(kind), tick)
+    begin = max(tick, full_since) if needed and full_since else tick
+    failures = _failures_since(records.all(kind), begin)
     ended = last.ended or last.started
     if failures <= RETRIES:
         return Due(ended + datetime.timedelta(seconds=RETRY_SECONDS), "repeated")
-    if first:
-        again = ended + datetime.timedelta(seconds=FIRST_BACKUP_RETRY_SECONDS)
-        return Due(min(again, following), "there is no full backup")
+    if needed:
+        again = ended + datetime.timedelta(seconds=NEEDED_BACKUP_RETRY_SECONDS)
+        return Due(min(again, following), needed)
     return Due(following, "scheduled")
+
+
+def _needed(full: Record | None, since: datetime.datetime | None) -> str:
+    """Why a full backup cannot wait for its regular time; empty: it can. full: the newest."""
+    if full is None:
+        return "there is no full backup"
+    if since is not None and full.started < since:
+        return "there is no full backup since a recovery"
+    return ""
 
 
 def _failures_since(records: Sequence[Record], tick: datetime.datetime) -> int:
@@ -230,7 +245,12 @@ class Scheduler:
 
     def _due(self, kind: str) -> Due:
         return when_due(
-            kind, self.schedules[kind], self.records, self._first_seen[kind], self._clock()
+            kind,
+            self.schedules[kind],
+            self.records,
+            self._first_seen[kind],
+            self._clock(),
+            wanted.full_since(self._data),
         )
 
     # The child.

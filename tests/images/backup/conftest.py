@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from backup_service import gpg
 from backup_service import settings as places
 from backup_service.settings import Settings, parse
 
@@ -70,6 +71,16 @@ def service_files(
     monkeypatch.setattr(places, "FILES", files)
     monkeypatch.setattr(places, "DATA", data)
     return files
+
+
+@pytest.fixture(scope="module")
+def quick_keys() -> Iterator[tuple[str, ...]]:
+    """gpg makes keys quickly; gives the words by which it makes them slowly, as test_gpg proves."""
+    slow = gpg.SYMMETRIC
+    with pytest.MonkeyPatch.context() as patched:
+        quick = tuple("65536" if word == "65011712" else word for word in slow)
+        patched.setattr(gpg, "SYMMETRIC", quick)
+        yield slow
 
 
 @dataclass(frozen=True)

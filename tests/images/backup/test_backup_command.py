@@ -156,6 +156,7 @@ def test_each_command_calls_its_module(said: Said, stand_in: Callable[..., None]
     assert said("replicate")[0] == 1
     assert said("seed")[:2] == (0, [])
     assert said("load-redis")[:2] == (0, [{"keys": 5}])
+    assert said("load-redis", "--before", "2026-11-24T00:00:00Z")[0] == 0
     assert said("rewind", "--to", "2026-11-23T01:00:00+01:00")[1] == [{"restored": 3}]
     assert said("harm", "missing-wal")[1] == [{"key": "a"}]
     assert said("inventory")[1] == [{"objects": [{"key": "a"}]}]
@@ -166,6 +167,7 @@ def test_each_command_calls_its_module(said: Said, stand_in: Callable[..., None]
     ]
     assert said("side", "state")[1] == [{"state": "none"}]
     assert ("rewind", datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)) in calls
+    assert ("load_redis", datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)) in calls
     assert ("harm", "missing-wal") in calls
     assert ("restore", "10 minutes ago", 3) in calls
 
@@ -178,6 +180,8 @@ def test_each_command_calls_its_module(said: Said, stand_in: Callable[..., None]
         ["harm", "all"],
         ["rewind", "--to", "yesterday"],
         ["rewind"],
+        ["load-redis", "--before", "yesterday"],
+        ["want-full", "--since", "yesterday"],
         ["side", "restore"],
     ],
 )
@@ -221,6 +225,12 @@ def test_the_repository_is_prepared(said: Said, fake_pgbackrest: Any) -> None:
     status, (error,), _ = said("stanza-create")
     assert status == 1
     assert error["message"] == "pgbackrest stanza-create: no primary [056]"
+
+
+def test_a_full_backup_is_asked_for_and_not_waited_for(said: Said, data: Path) -> None:
+    asked = [{"full": "2026-11-23T01:00:00.000Z"}]
+    assert said("want-full", "--since", "2026-11-23T01:00:00Z")[:2] == (0, asked)
+    assert json.loads((data / "wanted.json").read_text()) == asked[0]
 
 
 def test_records_are_one_a_line_and_sent_on_request(said: Said, data: Path, vault: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from backup_service import jobs, scheduler, state, times
+from backup_service import jobs, scheduler, state, times, wanted
 from backup_service.errors import WrongInput
 from backup_service.records import FAILED, INTERRUPTED, OK, Record, Records
 from backup_service.scheduler import Scheduler, kinds_to_run, when_due
@@ -52,8 +52,9 @@ class Past:
         *,
         now: datetime.datetime = NOON,
         first_seen: datetime.datetime = NOON - 30 * DAY,
+        full_since: datetime.datetime | None = None,
     ) -> datetime.datetime:
-        return when_due(kind, schedule, self.records, first_seen, now).at
+        return when_due(kind, schedule, self.records, first_seen, now, full_since).at
 
 
 @pytest.fixture
@@ -119,6 +120,34 @@ def test_without_any_full_backup_it_is_not_left_for_a_week(past: Past) -> None:
     for number in range(4):
         past.ran("full", NOON - HOUR + 11 * number * MINUTE, FAILED)
     assert past.due("full", WEEKLY) == NOON - HOUR + 34 * MINUTE + 6 * HOUR
+
+
+def test_one_that_is_wanted_out_of_turn_is_due_until_it_is_there(past: Past) -> None:
+    asked = NOON - HOUR
+    past.ran("full", NOON - 30 * HOUR)
+    assert past.due("full", WEEKLY) == NOON + 5 * DAY + 13 * HOUR
+    assert past.due("full", WEEKLY, full_since=asked) == asked
+    # Of another kind none is wanted.
+    past.ran("logical", NOON - 10 * HOUR)
+    assert past.due("logical", DAILY, full_since=asked) == NOON + 14 * HOUR
+    past.ran("full", asked)
+    assert past.due("full", WEEKLY, full_since=asked) == NOON + 5 * DAY + 13 * HOUR
+
+
+def test_one_that_is_wanted_and_fails_is_not_left_for_a_week(past: Past) -> None:
+    past.ran("full", NOON - 30 * HOUR)
+    # Of the time before nothing is counted.
+    for number in range(4):
+        past.ran("full", NOON - 3 * HOUR + 11 * number * MINUTE, FAILED)
+    asked = begun = NOON - HOUR
+    assert past.due("full", WEEKLY, full_since=asked) == asked
+    for number in range(5):
+        past.ran("full", begun, FAILED)
+        ended = begun + MINUTE
+        expected = ended + (10 * MINUTE if number < 3 else 6 * HOUR)
+        assert past.due("full", WEEKLY, full_since=asked) == expected
+        begun = expected
+    assert past.due("full", WEEKLY) > NOON + DAY
 
 
 # Which.
@@ -387,6 +416,24 @@ def test_what_was_missed_runs_one_after_the_other(bench: Bench) -> None:
     assert bench.started == ["run logical", "run redis"]
     bench.look()
     assert len(bench.started) == 2
+
+
+def test_a_full_backup_that_is_asked_for_is_made_once(bench: Bench) -> None:
+    bench.start(full=WEEKLY)
+    bench.look()
+    bench.look()
+    bench.later(hours=1)
+    bench.look()
+    assert bench.runs == ["run full"]
+    wanted.want_full(bench.data)
+    bench.later(seconds=10)
+    bench.look()
+    assert bench.runs == ["run full"] * 2
+    bench.later(minutes=1)
+    bench.look()
+    bench.start(full=WEEKLY)
+    bench.look()
+    assert bench.runs == ["run full"] * 2
 
 
 def test_one_that_failed_is_not_repeated_at_once(bench: Bench) -> None:

@@ -18,7 +18,10 @@ from backup_service import gpg
 from backup_service.gpg import GpgError, decrypted, encrypted
 from backup_service.pipeline import Measured, Program
 
-pytestmark = pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg"),
+    pytest.mark.usefixtures("quick_keys"),
+]
 
 SECRET = "d2f0c1-the-passphrase-of-this-test"
 PLAIN = os.urandom(3_000_000)
@@ -32,7 +35,7 @@ def key(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cipher(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def cipher(quick_keys: object, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("keys") / "logical.key"
     path.write_text(SECRET)
     with encrypted(io.BytesIO(PLAIN), path) as stream:
@@ -196,12 +199,22 @@ def test_the_key_is_in_no_error(cipher: bytes, key: Path, tmp_path: Path) -> Non
         assert not re.search(f"{SECRET}|{SECRET[::-1]}", str(caught.value))
 
 
-def test_it_is_aes_256_under_a_slow_key(cipher: bytes) -> None:
-    """Symmetric-key packet: version, cipher 9 (AES256), salted and iterated 3, hash 10 (SHA512)."""
+def test_it_is_aes_256_under_a_slow_key(
+    quick_keys: tuple[str, ...], key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Symmetric-key packet: version, cipher 9 (AES256), salted and iterated 3, hash 10 (SHA512),
+    eight bytes of salt, and the count: 255 is 65,011,712.
+    """
+    monkeypatch.setattr(gpg, "SYMMETRIC", quick_keys)
+    with encrypted(io.BytesIO(PLAIN), key) as stream:
+        cipher = stream.read()
     assert cipher[2] in (4, 5)
     assert cipher[3] == 9
-    assert 10 in cipher[4:7]
+    digest = cipher.index(10, 4, 7)
+    assert cipher[digest - 1] == 3
+    assert cipher[digest + 9] == 255
     assert gpg.SYMMETRIC[gpg.SYMMETRIC.index("--s2k-count") + 1] == "65011712"
+    assert plain(cipher, key) == PLAIN
 
 
 def explain(status: int, complaint: str) -> Exception:

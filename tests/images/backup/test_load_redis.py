@@ -17,19 +17,25 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from backup_service import gpg, load_redis
+from backup_service import load_redis
 from backup_service.gpg import encrypted
 from backup_service.jobs import JobFailed
 from backup_service.load_redis import MARKER, main, newest, throwaway
 from backup_service.progress import Progress
 from backup_service.redis_client import CANARY, Member
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("gpg") and shutil.which("redis-server")), reason="needs gpg and redis-server"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not (shutil.which("gpg") and shutil.which("redis-server")),
+        reason="needs gpg and redis-server",
+    ),
+    pytest.mark.usefixtures("quick_keys"),
+]
 
 FOLDER = "redis/20261123T023000Z/"
-LIBRARY = "#!lua name=mine\nredis.register_function('one', function() return 1 end)"
+LIBRARY = "#!lua name={}\nredis.register_function('{}', function() return {} end)"
+# Keys of the snapshot that are loaded, over all databases.
+KEYS = 1200 + 6 + 1
 
 
 @contextlib.contextmanager
@@ -87,17 +93,16 @@ def snapshot() -> Iterator[bytes]:
         client.set(CANARY, "c" * 32)
         client.set(MARKER, "of an earlier load")
         connected(3).set("elsewhere", "three")
-        client.execute_command("FUNCTION", "LOAD", LIBRARY)
+        client.execute_command("FUNCTION", "LOAD", LIBRARY.format("mine", "one", 1))
+        client.execute_command("FUNCTION", "LOAD", LIBRARY.format("yours", "two", 2))
         client.save()
         folder = Path(client.config_get("dir")["dir"])
         yield (folder / "dump.rdb").read_bytes()
 
 
 @pytest.fixture
-def files(service_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def files(service_files: Path) -> Path:
     (service_files / "logical.key").write_text("the-logical-key\n")
-    quick = tuple("65536" if word == "65011712" else word for word in gpg.SYMMETRIC)
-    monkeypatch.setattr(gpg, "SYMMETRIC", quick)
     return service_files
 
 
@@ -162,7 +167,7 @@ def test_all_that_was_in_the_snapshot_is_there_again(primary: Primary, run: Any)
     told = run()
     client = primary.connected(0)
     # Without the one that has expired, with the marker of this load.
-    assert client.dbsize() == 1200 + 6 + 1 + 1
+    assert client.dbsize() == 1200 + 6 + 1
     assert client.get("key:49") == b"v" * 49
     assert 0 < client.ttl("later") <= 1000
     assert client.ttl("key:1") == -1
@@ -171,10 +176,9 @@ def test_all_that_was_in_the_snapshot_is_there_again(primary: Primary, run: Any)
     assert client.zscore("sorted", "a") == 1.5
     assert len(client.xrange("stream")) == 1
     assert client.get(b"\x00\xff binary") == b"\x00\xff"
-    assert client.get(CANARY) == b"c" * 32
     assert not client.exists("gone")
     assert primary.connected(3).get("elsewhere") == b"three"
-    assert client.fcall("one", 0) == 1
+    assert (client.fcall("one", 0), client.fcall("two", 0)) == (1, 2)
     assert marker(primary) == {"snapshot": FOLDER, "state": "loaded"}
     last = told[-1]
     assert last["what"] == "keys to the primary"
@@ -189,31 +193,45 @@ def test_loaded_a_second_time_nothing_is_done(primary: Primary, run: Any, capfd:
     assert "was loaded before: nothing to do" in capfd.readouterr().err
 
 
-def test_a_redis_with_keys_is_left_as_it_is(primary: Primary, run: Any) -> None:
-    primary.connected(5).set("of somebody", "x")
-    with pytest.raises(JobFailed, match="Redis already has 1 keys: nothing was loaded"):
-        run()
-    assert primary.connected(0).dbsize() == 0
-
-
-def test_the_services_own_keys_are_none(primary: Primary, run: Any) -> None:
-    primary.connected(0).set(CANARY, "other")
+def test_what_somebody_wrote_stays_and_the_rest_is_loaded(
+    primary: Primary, run: Any, capfd: Any
+) -> None:
+    client = primary.connected(0)
+    client.set("key:1", "newer")
+    client.set("hash", "of another type")
+    client.set("new", "x")
+    primary.connected(3).set("elsewhere", "newer")
     run()
-    assert primary.connected(0).exists("key:1")
-    # What is there stays.
-    assert primary.connected(0).get(CANARY) == b"other"
+    assert (client.get("key:1"), client.get("hash")) == (b"newer", b"of another type")
+    assert (client.get("new"), client.get("key:2")) == (b"x", b"vv")
+    assert primary.connected(3).get("elsewhere") == b"newer"
+    assert marker(primary)["state"] == "loaded"
+    said = f"{FOLDER}: {KEYS - 3} keys loaded, 3 were there already and stayed"
+    assert capfd.readouterr().err.splitlines()[-1] == f"load-redis: {said}"
 
 
-def test_asked_for_the_keys_of_the_snapshot_replace_those_there(primary: Primary, run: Any) -> None:
-    primary.connected(0).set("key:1", "other")
-    primary.connected(0).set("mine", "kept")
-    run(replace=True)
-    assert primary.connected(0).get("key:1") == b"v"
-    assert primary.connected(0).get("mine") == b"kept"
+def test_the_services_own_keys_are_none_of_the_snapshots(
+    primary: Primary, run: Any, capfd: Any
+) -> None:
+    primary.connected(0).set(CANARY, "of this server")
+    run()
+    assert primary.connected(0).get(CANARY) == b"of this server"
+    assert f"{KEYS} keys loaded, 0 were there already and stayed\n" in capfd.readouterr().err
+
+
+def test_a_library_of_functions_that_is_there_stays_and_the_others_are_loaded(
+    primary: Primary, run: Any, capfd: Any
+) -> None:
+    client = primary.connected(0)
+    client.execute_command("FUNCTION", "LOAD", LIBRARY.format("mine", "one", 11))
+    run()
+    assert (client.fcall("one", 0), client.fcall("two", 0)) == (11, 2)
+    said = "libraries of functions that were there already and stayed: mine\n"
+    assert said in capfd.readouterr().err
 
 
 def test_an_interrupted_load_goes_on_and_keeps_what_was_written_since(
-    primary: Primary, run: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any
+    primary: Primary, run: Any, stored: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     class Killed(BaseException):
         pass
@@ -239,10 +257,43 @@ def test_an_interrupted_load_goes_on_and_keeps_what_was_written_since(
     while not written.startswith(b"key:"):
         written = client.randomkey()
     client.set(written, "newer")
+    there = client.dbsize() - 2
+    # What was taken in the meantime is a snapshot of half of it.
+    stored.content["redis/20261124T023000Z/snapshot.rdb.gpg"] = b"half"
+    stored.content["redis/20261124T023000Z/manifest.json"] = b"{}"
     run()
     assert client.get(written) == b"newer"
-    assert client.dbsize() == 1200 + 6 + 1 + 1 + 1
-    assert marker(primary)["state"] == "loaded"
+    assert client.dbsize() == 1200 + 6 + 1 + 1
+    assert marker(primary) == {"snapshot": FOLDER, "state": "loaded"}
+    said = f"{KEYS - there} keys loaded, {there} were there already and stayed (loaded before"
+    assert said in capfd.readouterr().err
+
+
+def test_one_whose_snapshot_is_gone_goes_on_with_the_newest(
+    primary: Primary, run: Any, stored: Any
+) -> None:
+    gone = {"snapshot": "redis/20261101T023000Z/", "state": "loading"}
+    primary.connected(0).set(MARKER, json.dumps(gone))
+    run()
+    assert marker(primary) == {"snapshot": FOLDER, "state": "loaded"}
+
+
+def test_what_an_earlier_recovery_loaded_does_not_keep_this_one_from_it(
+    primary: Primary, run: Any
+) -> None:
+    earlier = {"snapshot": "redis/20261101T023000Z/", "state": "loaded"}
+    primary.connected(0).set(MARKER, json.dumps(earlier))
+    run()
+    assert primary.connected(0).exists("key:1")
+
+
+def test_snapshots_of_the_redis_that_is_to_be_filled_are_passed_over(
+    primary: Primary, run: Any, stored: Any
+) -> None:
+    stored.content["redis/20261124T023000Z/snapshot.rdb.gpg"] = b"of an empty one"
+    stored.content["redis/20261124T023000Z/manifest.json"] = b"{}"
+    run(before=datetime(2026, 11, 24, 2, 0, tzinfo=UTC))
+    assert marker(primary) == {"snapshot": FOLDER, "state": "loaded"}
 
 
 def test_a_failover_meanwhile_costs_another_pass(
@@ -264,8 +315,11 @@ def test_a_failover_meanwhile_costs_another_pass(
 
     monkeypatch.setattr(load_redis, "_restore", failing)
     run()
-    assert primary.connected(0).dbsize() == 1200 + 6 + 1 + 1
-    assert "the primary changed while keys were loaded" in capfd.readouterr().err
+    assert primary.connected(0).dbsize() == 1200 + 6 + 1
+    said = capfd.readouterr().err
+    assert "the primary changed while keys were loaded" in said
+    # Its own of the first pass are not counted as somebody's.
+    assert f"{KEYS} keys loaded, 0 were there already and stayed\n" in said
     assert primary.looked == 3
 
 

@@ -15,13 +15,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from backup_service import canary, gpg, logical
+from backup_service import canary, logical
 from backup_service.gpg import decrypted
 from backup_service.jobs import JobContext, JobFailed
 from backup_service.logical import dump_all
 from backup_service.progress import Progress
 
-pytestmark = pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg"),
+    pytest.mark.usefixtures("quick_keys"),
+]
 
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 PASSWORD = "back\\up:pass"
@@ -124,9 +127,6 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     folder.mkdir()
     found = Cluster(folder)
     monkeypatch.setattr(logical, "connect", found.connect)
-    # A key that is quickly made: what makes it slow is tested with gpg itself.
-    quick = tuple("65536" if word == "65011712" else word for word in gpg.SYMMETRIC)
-    monkeypatch.setattr(gpg, "SYMMETRIC", quick)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return found
 

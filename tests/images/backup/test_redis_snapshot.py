@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import redis
 
-from backup_service import gpg, redis_client, redis_snapshot
+from backup_service import redis_client, redis_snapshot
 from backup_service.gpg import decrypted
 from backup_service.jobs import JobContext, JobFailed
 from backup_service.progress import Progress
@@ -48,6 +48,8 @@ sys.exit("RDB looks OK" not in plan["check"])
 """
 GOOD = "[offset 0] Checking RDB file\n[offset 90] \\o/ RDB looks OK! \\o/\n[info] 7 keys read\n"
 BAD = "--- RDB ERROR DETECTED ---\n[offset 60] Internal error in RDB reading\n[info] 2 keys"
+
+pytestmark = pytest.mark.usefixtures("quick_keys")
 
 
 class Group:
@@ -120,8 +122,6 @@ def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Group:
         monkeypatch.setattr(module, "connect", found.connect)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(redis_snapshot, "CATCH_UP_SECONDS", 0)
-    quick = tuple("65536" if word == "65011712" else word for word in gpg.SYMMETRIC)
-    monkeypatch.setattr(gpg, "SYMMETRIC", quick)
     return found
 
 

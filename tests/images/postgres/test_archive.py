@@ -137,7 +137,7 @@ def test_a_standby_keeps_what_is_not_and_pushes_nothing(
 @pytest.mark.usefixtures("standby")
 def test_a_standby_looks_again_before_it_gives_up(bench: Any, archive: Any) -> None:
     """The primary pushes at the moment a standby closes the same segment."""
-    bench.tell(repository={}, after=[3, {"repository": stored(SEGMENT)}])
+    bench.tell(repository={}, after=(3, {"repository": stored(SEGMENT)}))
     assert archive().returncode == 0
     assert pushed(bench) == []
 

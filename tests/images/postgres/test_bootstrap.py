@@ -82,7 +82,7 @@ def test_a_stack_without_a_past_begins_empty_with_checksums(
 def test_what_became_of_initdb_is_what_patroni_hears(
     bench: Any, bootstrap: Any, status: int
 ) -> None:
-    bench.tell(info=[], after=[2, {"status": status}])
+    bench.tell(info=[], after=(2, {"status": status}))
     assert bootstrap(NOTHING).returncode == status
 
 
@@ -145,7 +145,7 @@ def test_the_data_directory_is_the_servers_own_before_anything_is_in_it(
 
 
 def test_a_restore_that_fails_is_what_patroni_hears(bench: Any, bootstrap: Any) -> None:
-    bench.tell(info=info(*LABELS), after=[2, {"status": 75}])
+    bench.tell(info=info(*LABELS), after=(2, {"status": 75}))
     assert bootstrap({"from": "vault", "to": None}).returncode == 75
 
 

@@ -1,12 +1,9 @@
 """Redis's own programs, and a replication group in memory that they ask and change."""
 
-import importlib.machinery
-import importlib.util
 import re
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,41 +13,18 @@ import pytest
 import redis
 
 IMAGE = Path(__file__).resolve().parents[3] / "images" / "redis"
-
-
-def load(name: str, file: str) -> Any:
-    loader = importlib.machinery.SourceFileLoader(name, str(IMAGE / file))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def programs() -> Iterator[Any]:
-    """group, handover, member, sentinel: as modules that import each other, as in the image."""
-    modules, path, bytecode = dict(sys.modules), list(sys.path), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        found = {name: load(name, file) for name, file in FILES.items()}
-    finally:
-        sys.dont_write_bytecode = bytecode
-        sys.path[:] = path
-        for name in FILES:
-            sys.modules.pop(name, None)
-            if name in modules:
-                sys.modules[name] = modules[name]
-    return SimpleNamespace(**found)
-
-
 FILES = {
     "group": "group.py",
     "handover": "handover.py",
     "member": "member",
     "sentinel": "sentinel",
 }
+
+
+@pytest.fixture(scope="session")
+def programs(image_programs: Callable[..., Any]) -> Any:
+    """group, handover, member, sentinel: as modules that import each other, as in the image."""
+    return image_programs("redis", FILES)
 
 
 def allowed(template: str) -> set[str]:

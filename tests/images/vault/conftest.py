@@ -1,17 +1,12 @@
 """The vault's own programs, as modules that import each other, and a container's folders."""
 
-import importlib.machinery
-import importlib.util
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-IMAGE = Path(__file__).resolve().parents[3] / "images" / "vault"
 FILES = {
     "gateway": "gateway.py",
     "bucket": "bucket.py",
@@ -34,31 +29,10 @@ SETTINGS = {
 }
 
 
-def load(name: str, file: str) -> Any:
-    loader = importlib.machinery.SourceFileLoader(name, str(IMAGE / file))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
-def programs() -> Iterator[Any]:
+def programs(image_programs: Callable[..., Any]) -> Any:
     """gateway, bucket, lock, vault, keeper."""
-    modules, path, bytecode = dict(sys.modules), list(sys.path), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        found = {name: load(name, file) for name, file in FILES.items()}
-    finally:
-        sys.dont_write_bytecode = bytecode
-        sys.path[:] = path
-        for name in FILES:
-            sys.modules.pop(name, None)
-            if name in modules:
-                sys.modules[name] = modules[name]
-    return SimpleNamespace(**found)
+    return image_programs("vault", FILES)
 
 
 @pytest.fixture

@@ -7,17 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+def client(aws_session: Any) -> Iterator[Any]:
     with mock_aws():
-        yield boto3.client("s3", region_name="us-east-1")
+        yield aws_session.client("s3", region_name="us-east-1")
 
 
 @pytest.fixture

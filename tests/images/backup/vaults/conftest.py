@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -29,21 +28,18 @@ def credentials(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-    s3._session.cache_clear()
+def cloud(aws_session: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(s3, "_session", lambda: aws_session)
     with mock_aws():
         yield
-    s3._session.cache_clear()
 
 
 @pytest.fixture
-def make(cloud: None, credentials: Path) -> Callable[[str], Vault]:
+def make(cloud: None, aws_session: Any, credentials: Path) -> Callable[[str], Vault]:
     """A vault by name. Its host is its name, so that errors tell which it was."""
 
     def vault(name: str) -> Vault:
-        boto3.client("s3", region_name=REGION).create_bucket(
+        aws_session.client("s3", region_name=REGION).create_bucket(
             Bucket=name,
             CreateBucketConfiguration={"LocationConstraint": REGION},
             ObjectLockEnabledForBucket=True,

@@ -362,6 +362,17 @@ def test_while_nothing_can_be_seen_the_lag_grows(tmp_path: Path) -> None:
     assert state.document(now + timedelta(seconds=100))["lag_seconds"] == 100
 
 
+def test_who_cannot_be_asked_from_the_beginning_is_behind_since_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = times.now()
+    monkeypatch.setattr(times, "now", lambda: now)
+    state = State(tmp_path / "copy.json")
+    state.away("copy-away", "vault-copy-1: does not answer")
+    assert state.document(now + timedelta(seconds=10))["lag_seconds"] is None
+    assert state.document(now + timedelta(seconds=100))["lag_seconds"] == 100
+
+
 def test_a_full_disk_does_not_end_the_copying(
     replication: Replication,
     vault: Vault,
