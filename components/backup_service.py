@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from components.backup_vault import RECOVERY_SECONDS, STANZA, BackupVault, Place
+from components.backup_vault import RECOVERY_SECONDS, STANZA, BackupVault
 from components.context import Context
 from components.postgres_configuration import (
     BACKUP_SERVER_PORT,
@@ -16,6 +16,7 @@ from components.postgres_configuration import (
 from components.postgres_ha import BACKUP_CLIENT, PostgresHA
 from components.redis_sentinel import REDIS_PORT, RedisSentinel
 from components.routers import Routers
+from components.vault_place import Place
 from platforms.workload import Data, Peer, Port, Readiness, Segment, Workload
 from settings.postgres import PostgresSettings
 
@@ -91,6 +92,8 @@ class BackupService(pulumi.ComponentResource):
             "invariants": [each.model_dump() for each in settings.invariants],
             "side": {"port": POSTGRES_PORT},
         }
+        if copy and self._vault.place.copies_itself:
+            text["copied_by"] = "vault"
         return json.dumps(text, sort_keys=True)
 
     def _certificate(self, peer: Peer, common_name: str | None = None) -> dict[str, Any]:
@@ -137,6 +140,7 @@ class BackupService(pulumi.ComponentResource):
         return self._workload(
             peer,
             "the repository, and the first change of the canary",
+            environment=self._vault.place.environment("writer"),
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer, BACKUP_CLIENT),
@@ -161,6 +165,7 @@ class BackupService(pulumi.ComponentResource):
         return self._workload(
             peer,
             "the second copy to be looked after",
+            environment=self._vault.place.environment("follower"),
             files={"backup.json": self._configuration(copy=copy)},
             secret_files={
                 **self._certificate(peer),
@@ -177,6 +182,7 @@ class BackupService(pulumi.ComponentResource):
             peer,
             "its schedule",
             memory_mib=memory + max(memory, self._args.redis.data_mib),
+            environment=self._vault.place.environment("tester"),
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer),
@@ -192,6 +198,7 @@ class BackupService(pulumi.ComponentResource):
             peer,
             "a restore to be asked for",
             memory_mib=2 * self._vault.settings.memory_mib,
+            environment=self._vault.place.environment("tester"),
             files={"backup.json": self._configuration()},
             secret_files={**self._certificate(peer), **self._reading()},
             ports=(Port("postgres", POSTGRES_PORT, (self._vault.settings.side_port,)),),
@@ -212,6 +219,7 @@ class BackupService(pulumi.ComponentResource):
             # with the job.
             memory_mib=self._vault.settings.memory_mib + 2 * self._args.redis.data_mib,
             scratch={"/tmp": 64 + self._args.redis.data_mib, DATA: 16},
+            environment=self._vault.place.environment("reader"),
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer),

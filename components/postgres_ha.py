@@ -210,6 +210,7 @@ class PostgresHA(pulumi.ComponentResource):
                 "PATRONI_NAME": "{member}",
                 "PATRONI_RESTAPI_CONNECT_ADDRESS": f"{{member}}:{REST_PORT}",
                 "PATRONI_POSTGRESQL_CONNECT_ADDRESS": f"{{member}}:{POSTGRES_PORT}",
+                **self._args.vault.place.environment("writer"),
             },
             files={"patroni.yml": patroni},
             secret_files={

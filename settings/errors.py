@@ -32,7 +32,8 @@ def _alternatives(annotation: Any) -> dict[str, type[BaseModel]]:
 
 class _Found(typing.NamedTuple):
     """location: as in the file. model: in which its last key was looked for. secret: whether what
-    stands there may hold a secret."""
+    stands there may hold a secret.
+    """
 
     location: tuple[str | int, ...]
     model: type[BaseModel] | None

@@ -13,12 +13,16 @@ DATA = Path("/var/lib/backup")
 
 @dataclass(frozen=True)
 class VaultAddress:
-    """Where a vault is. ca: the authority of its certificate; None: those the system trusts."""
+    """Where a vault is. ca: the authority of its certificate; None: those the system trusts.
+
+    style: whether the bucket stands in the path, or in the host's name (virtual).
+    """
 
     endpoint: str
     region: str
     bucket: str
     ca: str | None
+    style: str = "path"
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Settings:
     """schedules: kind → cron expression, in UTC.
 
     canary_seconds: between two commits of the canary; journal_seconds: between two parts of its
-    journal in the vault.
+    journal in the vault. copies: whether this program makes the copy; else the vault does.
     """
 
     stack: str
@@ -82,6 +86,7 @@ class Settings:
     journal_seconds: float
     invariants: tuple[Invariant, ...]
     side: Side | None
+    copies: bool = True
 
     @staticmethod
     def load(path: Path | None = None) -> "Settings":
@@ -115,6 +120,7 @@ def parse(found: dict[str, Any]) -> Settings:
         journal_seconds=found["journal_seconds"],
         invariants=tuple(Invariant(**each) for each in found["invariants"]),
         side=Side(**found["side"]) if found.get("side") else None,
+        copies=found.get("copied_by", "service") == "service",
     )
 
 
