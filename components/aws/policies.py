@@ -12,6 +12,7 @@ from components.vault_place import LOOKING, READING, TOKEN_AUDIENCE, WRITING, WR
 
 Statement = dict[str, Any]
 
+EVERYBODY = {"AWS": "*"}
 OLDEST_TLS = "1.2"
 
 # What ends the protection of what is stored, or shortens it.
@@ -49,7 +50,7 @@ def _everything_in(bucket: str) -> list[str]:
 
 def tls_only(bucket: str) -> list[Statement]:
     """Nobody, over plain HTTP or an outdated TLS."""
-    common = {"Effect": "Deny", "Principal": "*", "Action": "s3:*"}
+    common = {"Effect": "Deny", "Principal": EVERYBODY, "Action": "s3:*"}
     return [
         {
             **common,
@@ -73,7 +74,7 @@ def own_key_only(bucket: str, key_arn: str) -> list[Statement]:
     for none with a key of KMS, for another key, and for the AWS managed one, which is what
     `aws:kms` without a key means. Parts of an upload repeat nothing, so silence cannot be refused.
     """
-    common = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"}
+    common = {"Effect": "Deny", "Principal": EVERYBODY, "Action": "s3:PutObject"}
     objects = f"{bucket_arn(bucket)}/*"
     return [
         {
@@ -106,7 +107,7 @@ def nothing_ends(bucket: str, administrators: Sequence[str]) -> list[Statement]:
     statement: Statement = {
         "Sid": "NothingEnds",
         "Effect": "Deny",
-        "Principal": "*",
+        "Principal": EVERYBODY,
         "Action": list(ENDING),
         "Resource": _everything_in(bucket),
     }
@@ -116,19 +117,20 @@ def nothing_ends(bucket: str, administrators: Sequence[str]) -> list[Statement]:
 
 
 def takes_access_logs(bucket: str, of: Sequence[str], account_id: str) -> list[Statement]:
-    """S3 writes the access logs of these buckets, each below its own name."""
+    """S3 writes the access logs of these buckets, each below its own name and nowhere else."""
     return [
         {
-            "Sid": "AccessLogs",
+            "Sid": f"AccessLogs{number}",
             "Effect": "Allow",
             "Principal": {"Service": "logging.s3.amazonaws.com"},
             "Action": "s3:PutObject",
-            "Resource": [f"{bucket_arn(bucket)}/{each}/*" for each in of],
+            "Resource": f"{bucket_arn(bucket)}/{each}/*",
             "Condition": {
-                "ArnEquals": {"aws:SourceArn": [bucket_arn(each) for each in of]},
+                "ArnEquals": {"aws:SourceArn": bucket_arn(each)},
                 "StringEquals": {"aws:SourceAccount": account_id},
             },
         }
+        for number, each in enumerate(of, start=1)
     ]
 
 
