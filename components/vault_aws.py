@@ -13,10 +13,9 @@ from components.aws.policies import governed_key, nothing_ends, own_key_only, us
 from components.aws.region import Region
 from components.aws.replication import WITH_SOURCE_KEY, WITH_TARGET_KEY, End, replicate
 from components.aws.roles import Site, key_users, make_roles, work_of
-from components.vault_place import Place
+from components.vault_place import HTTPS, Place
 from settings.vault import AwsVaultSettings
 
-HTTPS = 443
 # The role with which S3 replicates the backups.
 REPLICATOR = "replicator"
 
@@ -59,13 +58,13 @@ class AwsVault(pulumi.ComponentResource):
             "Component": "backup-vault",
         }
         first = self._region("first", settings.region)
-        first_logs = self._logs("logs", "", (settings.bucket, f"{settings.bucket}-audit"), first)
+        first_logs = self._logs("logs", "", settings.bucket, first)
         here = self._bucket("first", settings.bucket, first, first_logs)
         ends = {"first": here}
         logs = {"logs": (first_logs, first)}
         if copy_bucket and settings.copy_region:
             second = self._region("copy", settings.copy_region)
-            second_logs = self._logs("copy-logs", "copy-", (copy_bucket,), second)
+            second_logs = self._logs("copy-logs", "copy-", copy_bucket, second)
             ends["copy"] = self._bucket("copy", copy_bucket, second, second_logs)
             logs["copy-logs"] = (second_logs, second)
         audit = Audit(
@@ -93,7 +92,7 @@ class AwsVault(pulumi.ComponentResource):
             region, self._settings.account_id, self._tags, f"{self._name}-{which}", self
         )
 
-    def _logs(self, which: str, prefix: str, of: tuple[str, ...], region: Region) -> GuardedBucket:
+    def _logs(self, which: str, prefix: str, of: str, region: Region) -> GuardedBucket:
         bucket = f"{self._settings.bucket}-{prefix}logs"
         return log_bucket(f"{self._name}-{which}", bucket, of, self._settings, region, self)
 

@@ -8,6 +8,8 @@ import pulumi
 
 from platforms.workload import FILES_DIRECTORY, Peer
 
+HTTPS = 443
+
 # Who may do what in a vault: writer (no version is ever deleted by it), reader, and tester, which
 # reads and keeps the evidence of its tests.
 IDENTITIES = ("writer", "reader", "tester")
@@ -96,7 +98,7 @@ class Place:
     def address(self) -> dict[str, str | None]:
         """As the backup service's programs read it."""
         found: dict[str, str | None] = {
-            "endpoint": f"https://{self.host}:{self.port}",
+            "endpoint": f"https://{self.host}" + ("" if self.port == HTTPS else f":{self.port}"),
             "region": self.region,
             "bucket": self.bucket,
             "ca": f"{FILES_DIRECTORY}/{self.authority.file}" if self.authority else None,

@@ -3,9 +3,13 @@
 S3 writes no access logs into a bucket with an object lock (https://docs.aws.amazon.com/AmazonS3/
 latest/userguide/object-lock-managing.html). So it writes them into one without, and they are
 replicated from there, with CloudTrail's files, into one that is locked.
+
+Who reads or deletes evidence is evidence too. Writing it is not: each file would make the next one.
+So the locked bucket has no access logs, and the trail leaves out what is written there.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -32,12 +36,12 @@ AT_HAND_DAYS = 92
 def log_bucket(
     name: str,
     bucket: str,
-    of: Sequence[str],
+    of: str,
     settings: AwsVaultSettings,
     region: Region,
     parent: pulumi.Resource,
 ) -> GuardedBucket:
-    """Where S3 writes the access logs of a region's buckets, `of`.
+    """Where S3 writes the access logs of a region's bucket, `of`.
 
     With the key of S3 itself: S3 writes access logs with no other.
     """
@@ -47,7 +51,7 @@ def log_bucket(
             bucket=bucket,
             region=region,
             statements=[
-                *takes_access_logs(bucket, of, settings.account_id),
+                takes_access_logs(bucket, of, settings.account_id),
                 *nothing_ends(bucket, settings.administrators),
             ],
             lifecycle=Lifecycle(noncurrent_days=AT_HAND_DAYS, expiration_days=AT_HAND_DAYS),
@@ -107,7 +111,6 @@ class Audit(pulumi.ComponentResource):
                 lifecycle=Lifecycle(noncurrent_days=1, expiration_days=settings.log_retention_days),
                 key=key,
                 lock=Lock(settings.lock_mode, settings.log_retention_days),
-                logs=logs["logs"][0],
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -126,17 +129,8 @@ class Audit(pulumi.ComponentResource):
             enable_log_file_validation=True,
             enable_logging=True,
             advanced_event_selectors=[
-                {
-                    "name": "every object of the vault",
-                    "field_selectors": [
-                        {"field": "eventCategory", "equals": ["Data"]},
-                        {"field": "resources.type", "equals": ["AWS::S3::Object"]},
-                        {
-                            "field": "resources.ARN",
-                            "starts_withs": [f"{bucket_arn(each)}/" for each in (*watched, bucket)],
-                        },
-                    ],
-                },
+                _objects("every object of the vault", watched),
+                _objects("evidence, but for its writing", [bucket], {"not_equals": ["PutObject"]}),
                 {
                     "name": "changes of keys, buckets and roles",
                     "field_selectors": [
@@ -151,3 +145,20 @@ class Audit(pulumi.ComponentResource):
         )
         self.ready = (trail,)
         self.register_outputs({})
+
+
+def _objects(
+    name: str, buckets: Sequence[str], event: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:
+    """What happens to the objects of these buckets. event: which, by name; None: all."""
+    fields: list[dict[str, Any]] = [
+        {"field": "eventCategory", "equals": ["Data"]},
+        {"field": "resources.type", "equals": ["AWS::S3::Object"]},
+        {
+            "field": "resources.ARN",
+            "starts_withs": [f"{bucket_arn(each)}/" for each in buckets],
+        },
+    ]
+    if event is not None:
+        fields.append({"field": "eventName", **event})
+    return {"name": name, "field_selectors": fields}

@@ -90,13 +90,14 @@ class GuardedBucket(pulumi.ComponentResource):
         self.register_outputs({"bucket": self.id})
 
     def _versioning(self) -> pulumi.Resource:
-        return aws.s3.BucketVersioning(
+        made: pulumi.Resource = aws.s3.BucketVersioning(
             f"{self._name}-versioning",
             bucket=self.id,
             versioning_configuration={"status": "Enabled"},
             region=self._region.name,
             opts=self._region.guarded(self),
         )
+        return made
 
     def _lock(self, versioning: pulumi.Resource) -> tuple[pulumi.Resource, ...]:
         lock = self._args.lock
@@ -119,7 +120,7 @@ class GuardedBucket(pulumi.ComponentResource):
             if key
             else {"sse_algorithm": "AES256"}
         )
-        return aws.s3.BucketServerSideEncryptionConfiguration(
+        made: pulumi.Resource = aws.s3.BucketServerSideEncryptionConfiguration(
             f"{self._name}-encryption",
             bucket=self.id,
             rules=[
@@ -133,6 +134,7 @@ class GuardedBucket(pulumi.ComponentResource):
             region=self._region.name,
             opts=self._region.guarded(self),
         )
+        return made
 
     def _closed(self) -> tuple[pulumi.Resource, ...]:
         """To the public, and to access lists."""
@@ -161,7 +163,7 @@ class GuardedBucket(pulumi.ComponentResource):
         text = pulumi.Output.from_input(self._args.statements).apply(
             lambda more: document([*own, *more])
         )
-        return aws.s3.BucketPolicy(
+        made: pulumi.Resource = aws.s3.BucketPolicy(
             f"{self._name}-policy",
             bucket=self.id,
             policy=text,
@@ -169,6 +171,7 @@ class GuardedBucket(pulumi.ComponentResource):
             # S3 refuses two of these changes at once ("a conflicting conditional operation").
             opts=self._region.guarded(self, closed),
         )
+        return made
 
     def _lifecycle(self, versioning: pulumi.Resource) -> None:
         days = self._args.lifecycle

@@ -116,22 +116,19 @@ def nothing_ends(bucket: str, administrators: Sequence[str]) -> list[Statement]:
     return [statement]
 
 
-def takes_access_logs(bucket: str, of: Sequence[str], account_id: str) -> list[Statement]:
-    """S3 writes the access logs of these buckets, each below its own name and nowhere else."""
-    return [
-        {
-            "Sid": f"AccessLogs{number}",
-            "Effect": "Allow",
-            "Principal": {"Service": "logging.s3.amazonaws.com"},
-            "Action": "s3:PutObject",
-            "Resource": f"{bucket_arn(bucket)}/{each}/*",
-            "Condition": {
-                "ArnEquals": {"aws:SourceArn": bucket_arn(each)},
-                "StringEquals": {"aws:SourceAccount": account_id},
-            },
-        }
-        for number, each in enumerate(of, start=1)
-    ]
+def takes_access_logs(bucket: str, of: str, account_id: str) -> Statement:
+    """S3 writes the access logs of one bucket, below its name."""
+    return {
+        "Sid": "AccessLogs",
+        "Effect": "Allow",
+        "Principal": {"Service": "logging.s3.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": f"{bucket_arn(bucket)}/{of}/*",
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": bucket_arn(of)},
+            "StringEquals": {"aws:SourceAccount": account_id},
+        },
+    }
 
 
 def takes_trail(bucket: str, names: Names, region: str) -> list[Statement]:

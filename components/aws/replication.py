@@ -83,13 +83,14 @@ def _may_use(
         statement: Statement = may_use_key(arn, end.region.name, actions)
         return document([statement])
 
-    return aws.iam.RolePolicy(
+    made: pulumi.Resource = aws.iam.RolePolicy(
         name,
         name=f"{which}-key",
         role=role.name,
         policy=end.key.arn.apply(text),
         opts=end.region.options(parent),
     )
+    return made
 
 
 def _rule(source: End, target: End) -> dict[str, Any]:

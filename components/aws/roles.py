@@ -133,4 +133,5 @@ def make_roles(
 
 
 def _with_key(site: Site, actions: tuple[str, ...]) -> pulumi.Output[str]:
-    return site.key.arn.apply(lambda arn: document([may_use_key(arn, site.region, actions)]))
+    arn: pulumi.Output[str] = site.key.arn
+    return arn.apply(lambda known: document([may_use_key(known, site.region, actions)]))

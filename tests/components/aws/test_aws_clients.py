@@ -74,10 +74,10 @@ def test_nobody_holds_a_key_of_the_vault(declared: Any) -> None:
 def test_the_service_finds_both_buckets_by_their_own_names(declared: Any) -> None:
     found = told(declared, "replication")
     assert found.vault == VaultAddress(
-        "https://s3.eu-west-2.amazonaws.com:443", "eu-west-2", "acme-ledger-vault", None, "virtual"
+        "https://s3.eu-west-2.amazonaws.com", "eu-west-2", "acme-ledger-vault", None, "virtual"
     )
     assert found.copy == VaultAddress(
-        "https://s3.eu-west-1.amazonaws.com:443",
+        "https://s3.eu-west-1.amazonaws.com",
         "eu-west-1",
         "acme-ledger-vault-copy",
         None,

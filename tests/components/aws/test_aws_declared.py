@@ -56,7 +56,7 @@ def test_two_regions_have_a_locked_bucket_each_and_who_touched_them_is_kept_in_a
         "BucketPolicy": 5,
         "BucketLifecycleConfiguration": 5,
         "BucketObjectLockConfiguration": 3,
-        "BucketLogging": 3,
+        "BucketLogging": 2,
         "BucketReplicationConfig": 3,
         "Key": 3,
         "Alias": 3,

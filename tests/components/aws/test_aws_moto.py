@@ -30,6 +30,7 @@ NAMES = {
     "kmsMasterKeyId": "KMSMasterKeyID",
     "replicaKmsKeyId": "ReplicaKmsKeyID",
     "startsWiths": "StartsWith",
+    "notEquals": "NotEquals",
 }
 
 
@@ -345,17 +346,10 @@ def test_a_policy_is_read_back_as_it_was_declared(made: Any, bucket: str) -> Non
     assert json.loads(found) == json.loads(made.of_bucket("BucketPolicy", bucket)["policy"])
 
 
-@pytest.mark.parametrize(
-    ("bucket", "target"),
-    [
-        ("acme-ledger-vault", "acme-ledger-vault-logs"),
-        ("acme-ledger-vault-copy", "acme-ledger-vault-copy-logs"),
-        (AUDIT, "acme-ledger-vault-logs"),
-    ],
-)
-def test_access_logs_go_below_the_buckets_name(made: Any, bucket: str, target: str) -> None:
+@pytest.mark.parametrize("bucket", DATA)
+def test_access_logs_go_below_the_buckets_name(made: Any, bucket: str) -> None:
     found = s3(bucket).get_bucket_logging(Bucket=bucket)["LoggingEnabled"]
-    assert (found["TargetBucket"], found["TargetPrefix"]) == (target, f"{bucket}/")
+    assert (found["TargetBucket"], found["TargetPrefix"]) == (f"{bucket}-logs", f"{bucket}/")
 
 
 @pytest.mark.parametrize(
@@ -419,14 +413,17 @@ def test_the_trail_sees_every_object_in_both_regions_and_its_files_are_sealed(ma
     assert found["KmsKeyId"].startswith(f"arn:aws:kms:eu-west-2:{ACCOUNT}:key/")
     assert found["TrailARN"] == f"arn:aws:cloudtrail:eu-west-2:{ACCOUNT}:trail/{name}"
     assert trail.get_trail_status(Name=name)["IsLogging"] is True
-    data, changes = trail.get_event_selectors(TrailName=name)["AdvancedEventSelectors"]
-    fields = {each["Field"]: each for each in data["FieldSelectors"]}
-    assert fields["resources.ARN"]["StartsWith"] == [
-        f"arn:aws:s3:::{bucket}/" for bucket in (*DATA, AUDIT)
-    ]
+    selectors = trail.get_event_selectors(TrailName=name)["AdvancedEventSelectors"]
+    data, evidence, changes = ({f["Field"]: f for f in s["FieldSelectors"]} for s in selectors)
+    assert data["resources.ARN"]["StartsWith"] == [f"arn:aws:s3:::{bucket}/" for bucket in DATA]
     # Neither reading alone nor writing alone.
-    assert "readOnly" not in fields
-    assert {"Field": "eventCategory", "Equals": ["Management"]} in changes["FieldSelectors"]
+    assert data.keys() == {"eventCategory", "resources.type", "resources.ARN"}
+    assert changes["eventCategory"]["Equals"] == ["Management"]
+    # Its own files are no evidence of anything, and each would make the next one.
+    assert evidence["resources.ARN"]["StartsWith"] == [f"arn:aws:s3:::{AUDIT}/"]
+    assert evidence["eventName"]["NotEquals"] == ["PutObject"]
+    logged = {each.inputs["bucket"] for each in made.recording.of("BucketLogging")}
+    assert logged == set(DATA), "nor its access logs"
 
 
 # A lock is a lock
