@@ -241,19 +241,40 @@ def test_a_stack_whose_name_leaves_no_room_for_a_roles_is_refused(
     assert max(map(len, names)) <= 64
 
 
-def test_what_is_stored_waits_for_the_lock_the_policy_and_the_replication(declared: Any) -> None:
+def before(declared: Any, token: str, name: str) -> set[str]:
+    """Names of all that is there before a resource is made."""
     requests = {each.urn: each for each in declared.recording.requests}
+    found: set[str] = set()
+    waiting = [declared.recording.named(token, name)]
+    while waiting:
+        for urn in waiting.pop().dependencies:
+            if urn in requests and requests[urn].name not in found:
+                found.add(requests[urn].name)
+                waiting.append(requests[urn])
+    return found
 
-    def before(name: str) -> set[str]:
-        found: set[str] = set()
-        waiting = [declared.recording.named("Workload", name)]
-        while waiting:
-            for urn in waiting.pop().dependencies:
-                if urn in requests and requests[urn].name not in found:
-                    found.add(requests[urn].name)
-                    waiting.append(requests[urn])
-        return found
 
+def test_replication_waits_until_both_ends_keep_versions_and_it_may_use_both_keys(
+    declared: Any,
+) -> None:
+    """S3 refuses the first, and what is written before the second is replicated by nobody."""
+    assert {
+        "vault-aws-first-bucket-versioning",
+        "vault-aws-copy-bucket-versioning",
+        "vault-aws-replication-objects",
+        "vault-aws-replication-source-key",
+        "vault-aws-replication-target-key",
+    } <= before(declared, "BucketReplicationConfig", "vault-aws-replication")
+
+
+def test_a_policy_waits_for_the_block_of_public_access(declared: Any) -> None:
+    """S3 refuses two changes of a bucket at once."""
+    for each in declared.recording.of("BucketPolicy"):
+        bucket = each.name.removesuffix("-policy")
+        assert f"{bucket}-public-access" in before(declared, "BucketPolicy", each.name)
+
+
+def test_what_is_stored_waits_for_the_lock_the_policy_and_the_replication(declared: Any) -> None:
     for workload in ("postgres", "backup", "restore-test"):
         assert {
             "vault-aws-first-bucket-lock",
@@ -265,4 +286,4 @@ def test_what_is_stored_waits_for_the_lock_the_policy_and_the_replication(declar
             "vault-aws-audit-trail",
             "vault-aws-role-writer-first-objects",
             "vault-aws-role-writer-first-key",
-        } <= before(workload), workload
+        } <= before(declared, "Workload", workload), workload
