@@ -8,6 +8,7 @@ from components.backup_service import BackupService, BackupServiceArgs
 from components.backup_vault import BackupVault, BackupVaultArgs
 from components.certificate_authority import CertificateAuthority, CertificateAuthorityArgs
 from components.context import Context
+from components.edge import protect_edge
 from components.events import Events, EventsArgs
 from components.outputs import export
 from components.postgres_ha import PostgresHA, PostgresHAArgs
@@ -47,6 +48,7 @@ def main() -> None:
     BackupService(
         "backup", BackupServiceArgs(settings.postgres, vault, postgres, redis, routers, context)
     )
+    protect_edge(stack, settings.edge)
     export(routers, postgres, redis, vault)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from components.backup_vault import RECOVERY_SECONDS, STANZA, BackupVault, Place
+from components.backup_vault import RECOVERY_SECONDS, STANZA, BackupVault
 from components.context import Context
 from components.postgres_configuration import (
     BACKUP_SERVER_PORT,
@@ -16,6 +16,7 @@ from components.postgres_configuration import (
 from components.postgres_ha import BACKUP_CLIENT, PostgresHA
 from components.redis_sentinel import REDIS_PORT, RedisSentinel
 from components.routers import Routers
+from components.vault_place import Place
 from platforms.workload import Data, Peer, Port, Readiness, Scheduled, Segment, Workload
 from settings.postgres import PostgresSettings
 
@@ -96,6 +97,8 @@ class BackupService(pulumi.ComponentResource):
         }
         if self._context.platform.runs_schedules:
             text["scheduler"] = False
+        if copy and self._vault.place.copies_itself:
+            text["copied_by"] = "vault"
         return json.dumps(text, sort_keys=True)
 
     def _schedules(self, *kinds: str) -> tuple[Scheduled, ...]:
@@ -157,6 +160,7 @@ class BackupService(pulumi.ComponentResource):
         return self._workload(
             peer,
             "the repository, and the first change of the canary",
+            **self._vault.place.access("writer"),
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer, BACKUP_CLIENT),
@@ -184,6 +188,7 @@ class BackupService(pulumi.ComponentResource):
             "the second copy to be looked after",
             # It carries WAL to where it is safe.
             background=False,
+            **self._vault.place.access("follower", copy),
             files={"backup.json": self._configuration(copy=copy)},
             secret_files={
                 **self._certificate(peer),
@@ -200,6 +205,7 @@ class BackupService(pulumi.ComponentResource):
             peer,
             "its schedule",
             memory_mib=memory + max(memory, self._args.redis.data_mib),
+            **self._vault.place.access("tester"),
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer),
@@ -217,6 +223,7 @@ class BackupService(pulumi.ComponentResource):
             peer,
             "a restore to be asked for",
             memory_mib=2 * self._vault.settings.memory_mib,
+            **self._vault.place.access("tester"),
             files={"backup.json": self._configuration()},
             secret_files={**self._certificate(peer), **self._reading()},
             talks_to=(*self._vault.place.peers, self._args.routers.workload),
@@ -239,6 +246,7 @@ class BackupService(pulumi.ComponentResource):
             # with the job.
             memory_mib=self._vault.settings.memory_mib + 2 * self._args.redis.data_mib,
             scratch={"/tmp": 64 + self._args.redis.data_mib, DATA: 16},
+            **self._vault.place.access("reader"),
             files={"backup.json": self._configuration()},
             secret_files={
                 **self._certificate(peer),

@@ -1,7 +1,6 @@
 """Where backups are kept: a place in the first region, and a second copy in another."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pulumi
@@ -9,28 +8,14 @@ import pulumi
 from components import passwords
 from components.context import Context
 from components.templates import render
+from components.vault_place import COPY_IDENTITIES, IDENTITIES, Credentials, Place, policy
+from components.vault_s3 import s3_place
 from platforms.workload import Data, Peer, Port, Readiness, Segment, Workload
 from settings.backup import BackupSettings, RecoverySettings
+from settings.vault import AwsVaultSettings, EmbeddedVaultSettings, S3VaultSettings
 
 PORT = 7070
 PORTS = (Port("s3", PORT),)
-# Who may do what in a vault: writer (no version is ever deleted by it), reader, and tester, which
-# reads and keeps the evidence of its tests.
-IDENTITIES = ("writer", "reader", "tester")
-COPY_IDENTITIES = ("writer", "reader")
-
-LOOKING = (
-    *("s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"),
-    *("s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"),
-)
-READING = ("s3:GetObject", "s3:GetObjectVersion")
-# Deleting leaves a marker and the version below it: to delete a version is another right, and
-# nobody has it.
-WRITING = (
-    *("s3:PutObject", "s3:DeleteObject"),
-    *("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
-)
-
 # A stack that begins with a backup reads all of it first.
 RECOVERY_SECONDS = 6 * 3600
 
@@ -46,57 +31,6 @@ NO_DATABASES = {
     "journal_seconds": 0,
     "invariants": [],
 }
-
-
-def policy(identity: str) -> list[dict[str, str | list[str]]]:
-    """What an identity may do, in the words of S3; Resource is relative to the bucket."""
-    written = {"writer": "/*", "tester": "/records/*"}
-    statements: list[dict[str, str | list[str]]] = [
-        {"Action": list(LOOKING), "Resource": ""},
-        {"Action": list(READING), "Resource": "/*"},
-    ]
-    if identity in written:
-        statements.append({"Action": list(WRITING), "Resource": written[identity]})
-    return statements
-
-
-@dataclass(frozen=True)
-class Place:
-    """One place that keeps objects, whoever runs it.
-
-    peer: whom a workload must find by name; None where the platform's own names do.
-    credentials: {identity: secret key}; an identity that is missing is the workload's own role.
-    """
-
-    host: str
-    port: int
-    region: str
-    bucket: str
-    credentials: Mapping[str, pulumi.Output[str]]
-    peer: Peer | None
-    servers: tuple[pulumi.Resource, ...]
-
-    def address(self) -> dict[str, str | None]:
-        """As the backup service's programs read it."""
-        return {
-            "endpoint": f"https://{self.host}:{self.port}",
-            "region": self.region,
-            "bucket": self.bucket,
-            "ca": "/etc/selfmonitor/ca.crt",
-        }
-
-    def secrets(self, name: str, identity: str) -> dict[str, pulumi.Input[str]]:
-        """The secret file by which a program becomes one of the identities."""
-        return {
-            f"{name}.credentials.json": self.credentials[identity].apply(
-                lambda secret: json.dumps({"access_key": identity, "secret_key": secret})
-            )
-        }
-
-    @property
-    def peers(self) -> tuple[Peer, ...]:
-        """For a workload's talks_to."""
-        return (self.peer,) if self.peer else ()
 
 
 @dataclass(frozen=True)
@@ -131,22 +65,14 @@ class BackupVault(pulumi.ComponentResource):
         self.recovery = args.recovery
         self.keys = passwords.generate(f"{name}-key", ("repository", "logical"), self)
         vault = self.settings.vault
-        self.place = self._embedded(
-            name,
-            Peer("vault", 8, 1, (Segment.BACKUP, Segment.RESTORE), PORTS),
-            vault.region,
-            f"selfmonitor-{self._context.stack}",
-            IDENTITIES,
-        )
-        self.copy = None
-        if self.settings.second_region:
-            self.copy = self._embedded(
-                f"{name}-copy",
-                Peer("vault-copy", 9, 1, (Segment.REMOTE,), PORTS),
-                vault.copy_region,
-                f"selfmonitor-{self._context.stack}-copy",
-                COPY_IDENTITIES,
-            )
+        if isinstance(vault, AwsVaultSettings):
+            self.place, self.copy = self._aws(name, vault)
+        elif isinstance(vault, S3VaultSettings):
+            copies = vault.copy_place if self.settings.second_region else None
+            self.place = s3_place("vault", vault.place)
+            self.copy = s3_place("copy", copies) if copies else None
+        else:
+            self.place, self.copy = self._own(name, vault)
         if self.copy and self.recovery and self.recovery.source == "copy":
             seeded = self._context.platform.run(
                 self._seed(self.copy), self, after=(*self.place.servers, *self.copy.servers)
@@ -160,9 +86,14 @@ class BackupVault(pulumi.ComponentResource):
         spool: a folder of persistent data, for WAL on its way. more: see the template.
         """
         place = self.place
-        values = {"cipher_pass": self.keys["repository"], "secret_key": place.credentials[identity]}
+        values: dict[str, pulumi.Input[str]] = {"cipher_pass": self.keys["repository"]}
+        if identity in place.credentials:
+            key = place.credentials[identity]
+            values |= {"access_key": key.access_key, "secret_key": key.secret_key}
+        if place.kms_key is not None:
+            values["kms_key"] = place.kms_key
         text = pulumi.Output.all(**values).apply(
-            lambda secrets: render(
+            lambda known: render(
                 self._context.root,
                 "backup",
                 "pgbackrest.conf.j2",
@@ -170,20 +101,70 @@ class BackupVault(pulumi.ComponentResource):
                 host=place.host,
                 port=place.port,
                 region=place.region,
-                access_key=identity,
+                uri_style="path" if place.path_style else "host",
+                ca_file=place.address()["ca"],
                 retention_days=self.settings.retention_days,
                 stanza=STANZA,
                 spool=spool,
-                **{"serves": False, "members": (), **more},
-                **secrets,
+                **{
+                    **dict.fromkeys(("access_key", "secret_key", "kms_key")),
+                    **{"serves": False, "members": (), **more},
+                    **known,
+                },
             )
         )
-        return {"pgbackrest.conf": text}
+        return {**place.certificates(), "pgbackrest.conf": text}
+
+    def _aws(self, name: str, vault: AwsVaultSettings) -> tuple[Place, Place | None]:
+        # Loading the SDK of AWS takes a second, which no other stack should have to wait for.
+        from components.vault_aws import AwsVault, AwsVaultArgs
+
+        made = AwsVault(
+            f"{name}-aws",
+            AwsVaultArgs(
+                stack=self._context.stack,
+                settings=vault,
+                retention_days=self.settings.retention_days,
+                lock_days=self.settings.lock_days,
+                copies=self.settings.second_region,
+                seeding=self.recovery is not None and self.recovery.source == "copy",
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return made.place, made.copy
+
+    def _own(self, name: str, vault: EmbeddedVaultSettings) -> tuple[Place, Place | None]:
+        """The server this project brings along, and another one that stands for another region."""
+        place = self._embedded(
+            name,
+            Peer("vault", 8, 1, (Segment.BACKUP, Segment.RESTORE), PORTS),
+            vault,
+            vault.region,
+            f"selfmonitor-{self._context.stack}",
+            IDENTITIES,
+        )
+        if not self.settings.second_region:
+            return place, None
+        copy = self._embedded(
+            f"{name}-copy",
+            Peer("vault-copy", 9, 1, (Segment.REMOTE,), PORTS),
+            vault,
+            vault.copy_region,
+            f"selfmonitor-{self._context.stack}-copy",
+            COPY_IDENTITIES,
+        )
+        return place, copy
 
     def _embedded(
-        self, name: str, peer: Peer, region: str, bucket: str, identities: tuple[str, ...]
+        self,
+        name: str,
+        peer: Peer,
+        vault: EmbeddedVaultSettings,
+        region: str,
+        bucket: str,
+        identities: tuple[str, ...],
     ) -> Place:
-        """The S3 server this project brings along, in a container of its own."""
+        """One of them, in a container of its own."""
         host = peer.members[0]
         secrets = passwords.generate(name, identities, self)
         certificate = self._context.authority.issue(
@@ -202,7 +183,7 @@ class BackupVault(pulumi.ComponentResource):
         workload = Workload(
             **vars(peer),
             image="vault",
-            memory_mib=self.settings.vault.memory_mib,
+            memory_mib=vault.memory_mib,
             cpus=1.0,
             files={"vault.json": json.dumps(configuration, sort_keys=True)},
             secret_files={
@@ -211,7 +192,7 @@ class BackupVault(pulumi.ComponentResource):
                     lambda values: json.dumps(values, sort_keys=True)
                 ),
             },
-            data=Data("/var/lib/vault", self.settings.vault.volume_gib),
+            data=Data("/var/lib/vault", vault.volume_gib),
             scratch={"/tmp": 64, "/run/vault": 4},
             readiness=Readiness(
                 ("/usr/local/bin/ready", str(PORT)),
@@ -224,7 +205,7 @@ class BackupVault(pulumi.ComponentResource):
             port=PORT,
             region=region,
             bucket=bucket,
-            credentials=secrets,
+            credentials={each: Credentials(each, secret) for each, secret in secrets.items()},
             peer=peer,
             servers=self._context.platform.run(workload, self),
         )
@@ -246,6 +227,7 @@ class BackupVault(pulumi.ComponentResource):
             command=("/usr/local/bin/backup-service", "seed"),
             memory_mib=self.settings.memory_mib,
             cpus=1.0,
+            **self.place.access("seeder", copy),
             files={"backup.json": json.dumps(configuration, sort_keys=True)},
             secret_files={
                 "ca.crt": self._context.authority.certificate,

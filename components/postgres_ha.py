@@ -150,15 +150,20 @@ class PostgresHA(pulumi.ComponentResource):
         # The provisioner's name stands in Patroni's list of who may change something; a name that
         # does not resolve there holds up every start by the resolver's 10 s.
         named = (PROVISIONER,) if self._rest_password is None else ()
+        access_to_vault = self._args.vault.place.access("writer")
         return Workload(
             **vars(peer),
             image="postgres",
             memory_mib=settings.memory_mib,
             cpus=settings.cpus,
-            environment={
-                "PATRONI_NAME": "{member}",
-                "PATRONI_RESTAPI_CONNECT_ADDRESS": f"{{member}}:{REST_PORT}",
-                "PATRONI_POSTGRESQL_CONNECT_ADDRESS": f"{{member}}:{POSTGRES_PORT}",
+            **{
+                **access_to_vault,
+                "environment": {
+                    "PATRONI_NAME": "{member}",
+                    "PATRONI_RESTAPI_CONNECT_ADDRESS": f"{{member}}:{REST_PORT}",
+                    "PATRONI_POSTGRESQL_CONNECT_ADDRESS": f"{{member}}:{POSTGRES_PORT}",
+                    **access_to_vault["environment"],
+                },
             },
             files={"patroni.yml": patroni},
             secret_files={

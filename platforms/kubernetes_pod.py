@@ -1,6 +1,7 @@
 """What a workload's pod is, on Kubernetes: one container, confined."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from platforms import kubernetes_names as names
@@ -15,6 +16,8 @@ FILES_MODE = 0o400
 MEMBER = "SELFMONITOR_MEMBER"
 # While a program starts, it is looked at this often; then liveness begins to count.
 STARTUP_SECONDS = 2
+# Of a token; the kubelet writes another before four fifths of it are over.
+TOKEN_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,11 @@ def _pod(
         "terminationGracePeriodSeconds": workload.stop_grace_seconds
         + (workload.before_stop_seconds if workload.before_stop else 0),
         "containers": [container],
-        "volumes": [*_file_volumes(files), *_scratch_volumes(workload)],
+        "volumes": [
+            *_file_volumes(files),
+            *_token_volumes(workload),
+            *_scratch_volumes(workload),
+        ],
     }
     if workload.loopback_names:
         spec["hostAliases"] = [{"ip": "127.0.0.1", "hostnames": list(workload.loopback_names)}]
@@ -148,6 +155,10 @@ def _container(workload: Workload, image: str, files: FileObjects) -> Manifest:
     ]
     if files:
         mounts.append({"name": FILES_VOLUME, "mountPath": FILES_DIRECTORY, "readOnly": True})
+    mounts += [
+        {"name": _token_name(path), "mountPath": str(PurePosixPath(path).parent), "readOnly": True}
+        for path in sorted(workload.tokens)
+    ]
     if workload.data is not None:
         mounts.append({"name": names.DATA_VOLUME, "mountPath": workload.data.path})
     container: Manifest = {
@@ -219,6 +230,32 @@ def _file_volumes(files: FileObjects) -> list[Manifest]:
     if not sources:
         return []
     return [{"name": FILES_VOLUME, "projected": {"defaultMode": FILES_MODE, "sources": sources}}]
+
+
+def _token_name(path: str) -> str:
+    return "token-" + PurePosixPath(path).parent.name.lower()
+
+
+def _token_volumes(workload: Workload) -> list[Manifest]:
+    """One volume a token: none is a way to the API server, whose audience is another."""
+    return [
+        {
+            "name": _token_name(path),
+            "projected": {
+                "defaultMode": FILES_MODE,
+                "sources": [
+                    {
+                        "serviceAccountToken": {
+                            "path": PurePosixPath(path).name,
+                            "audience": audience,
+                            "expirationSeconds": TOKEN_SECONDS,
+                        }
+                    }
+                ],
+            },
+        }
+        for path, audience in sorted(workload.tokens.items())
+    ]
 
 
 def _scratch_name(path: str) -> str:

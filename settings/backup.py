@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from settings.base import Settings
 from settings.postgres import Identifier
 from settings.values import Port
+from settings.vault import AwsVaultSettings, EmbeddedVaultSettings, S3VaultSettings, VaultSettings
 
 # One part of a field of a cron schedule: a star, a number or a range, and a step.
 CRON_PART = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?")
@@ -84,24 +85,6 @@ class InvariantSettings(Settings):
     )
 
 
-class VaultSettings(Settings):
-    """The embedded S3 server, one for each region."""
-
-    memory_mib: int = Field(default=256, ge=128, description="Limit of one vault, MiB.")
-    volume_gib: int = Field(
-        default=100,
-        ge=1,
-        description="Volume of one vault, GiB; Kubernetes only. It holds every backup and all WAL "
-        "of retention_days.",
-    )
-    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = Field(
-        default="local-1", description="What the first region is called."
-    )
-    copy_region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = Field(
-        default="local-2", description="What the second region is called."
-    )
-
-
 class BackupSettings(Settings):
     """Backups and the proof that they restore."""
 
@@ -126,7 +109,9 @@ class BackupSettings(Settings):
     invariants: tuple[InvariantSettings, ...] = Field(
         default=(), strict=False, description="What must be true of restored data."
     )
-    vault: VaultSettings = Field(default=VaultSettings(), description="The embedded vault.")
+    vault: VaultSettings = Field(
+        default=EmbeddedVaultSettings(), description="Where backups are kept."
+    )
     second_region: bool = Field(
         default=True, description="Keep a second copy in a region of its own."
     )
@@ -159,13 +144,39 @@ class BackupSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def lock_outlives_what_rests_on_it(self) -> "BackupSettings":
+        if isinstance(self.vault, AwsVaultSettings) and self.vault.lock_days is not None:
+            needed = self.retention_days + FULL_BACKUP_DAYS
+            if self.vault.lock_days < needed:
+                raise ValueError(
+                    f"vault.lock_days ({self.vault.lock_days}) is less than retention_days "
+                    f"({self.retention_days}) + {FULL_BACKUP_DAYS}: the oldest time one can "
+                    "restore to rests on a full backup made up to a week before it"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def second_region_is_named(self) -> "BackupSettings":
+        missing = None
+        if isinstance(self.vault, AwsVaultSettings) and not self.vault.copy_region:
+            missing = "copy_region"
+        if isinstance(self.vault, S3VaultSettings) and not self.vault.copy_place:
+            missing = "copy_place"
+        if self.second_region and missing:
+            raise ValueError(
+                f"vault.{missing} is required and was not given (or set second_region to false)"
+            )
+        return self
+
     @property
     def lock_days(self) -> int:
         """How long nobody can delete an object of the vault, days.
 
         The oldest time one can restore to rests on a full backup made up to a week before it.
         """
-        return self.retention_days + FULL_BACKUP_DAYS
+        chosen = self.vault.lock_days if isinstance(self.vault, AwsVaultSettings) else None
+        return chosen or self.retention_days + FULL_BACKUP_DAYS
 
     @property
     def archive_timeout_seconds(self) -> int:

@@ -5,7 +5,7 @@ import re
 import typing
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, Tag, ValidationError
 
 
 class SettingsError(Exception):
@@ -20,17 +20,60 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in typing.get_args(annotation) for model in _models_in(part)]
 
 
-def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[BaseModel] | None:
-    """The model in which the key at `location` was looked for."""
-    for part in location[:-1]:
-        if isinstance(part, int):
+def _alternatives(annotation: Any) -> dict[str, type[BaseModel]]:
+    """{tag: model} of a field that is one of several models."""
+    return {
+        mark.tag: typing.get_args(part)[0]
+        for part in typing.get_args(annotation)
+        for mark in typing.get_args(part)[1:]
+        if isinstance(mark, Tag)
+    }
+
+
+class _Found(typing.NamedTuple):
+    """location: as in the file. model: in which its last key was looked for. secret: whether what
+    stands there may hold a secret.
+    """
+
+    location: tuple[str | int, ...]
+    model: type[BaseModel] | None
+    secret: bool
+
+
+def _without_tags(root: type[BaseModel], location: tuple[str | int, ...]) -> _Found:
+    """What pydantic adds for the model that was chosen among several is no key of the file."""
+    model: type[BaseModel] | None = root
+    kept: list[str | int] = []
+    models: list[type[BaseModel] | None] = []
+    secret = False
+    parts = list(location)
+    while parts:
+        part = parts.pop(0)
+        kept.append(part)
+        models.append(model)
+        if isinstance(part, int) or model is None:
             continue
         field = model.model_fields.get(part)
+        secret = field is not None and _holds_secrets(field.annotation)
         inner = _models_in(field.annotation) if field else []
-        if not inner:
-            return None
-        model = inner[0]
-    return model
+        model = inner[0] if inner else None
+        tagged = _alternatives(field.annotation) if field else {}
+        if parts and parts[0] in tagged:
+            model = tagged[str(parts.pop(0))]
+    return _Found(tuple(kept), models[-1] if models else root, secret)
+
+
+def _holds_secrets(annotation: Any) -> bool:
+    if annotation is SecretStr:
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(_holds_secrets(each.annotation) for each in annotation.model_fields.values())
+    return any(_holds_secrets(part) for part in typing.get_args(annotation))
+
+
+def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The model in which the key at `location` was looked for."""
+    return _without_tags(model, location).model
 
 
 def _dotted(location: tuple[str | int, ...]) -> str:
@@ -93,12 +136,14 @@ def explain(root: type[BaseModel], error: ValidationError) -> str:
     problems = error.errors()
     # A misspelt key is also a missing one: the misspelling is what the person can mend.
     first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
-    location = _without_alternatives(root, first["loc"])
+    found = _without_tags(root, _without_alternatives(root, first["loc"]))
+    location = found.location
     key = _dotted(location)
+    given = "what is not shown, since it may hold a secret" if found.secret else None
+    given = given or _shown(first["input"])
     kind = first["type"]
     if kind == "extra_forbidden":
-        model = _model_at(root, location)
-        known = sorted(model.model_fields) if model else []
+        known = sorted(found.model.model_fields) if found.model else []
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         if not near:
             near = [name for name in known if name.startswith(f"{location[-1]}_")][:1]
@@ -106,10 +151,14 @@ def explain(root: type[BaseModel], error: ValidationError) -> str:
         return f"{key}: unknown key; {hint}"
     if kind == "missing":
         return f"{key}: is required and was not given"
+    if isinstance(first["input"], dict) and first["input"].keys() == {"secure"}:
+        return f"{key}: is encrypted, and only the Pulumi CLI can read it: run the command with it"
     if kind in EXPECTED:
         unit = _unit(str(location[-1])) if location else ""
-        return f"{key}: expected {EXPECTED[kind]}{unit}, got {_shown(first['input'])}"
+        return f"{key}: expected {EXPECTED[kind]}{unit}, got {given}"
+    if kind == "unknown_kind":
+        return f"{key}.kind: {first['msg']}"
     if kind == "value_error":
         return f"{key}: {first['ctx']['error']}" if key else str(first["ctx"]["error"])
     message = first["msg"].replace("Input should be", "must be")
-    return f"{key}: {message}, got {_shown(first['input'])}"
+    return f"{key}: {message}, got {given}"

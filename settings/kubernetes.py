@@ -1,11 +1,11 @@
 """A stack on Kubernetes: where in the cluster it is, on what, and who may come to it."""
 
-from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from settings.base import Settings
+from settings.values import ANYWHERE, Network
 
 # RFC 1123, as Kubernetes wants names of namespaces, classes and Services.
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -14,11 +14,6 @@ Name = Annotated[
 ]
 # A repository's host, port and path, without a tag.
 Registry = Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$")]
-
-# A stack file has texts; each is one network, without host bits.
-Network = Annotated[IPv4Network, Field(strict=False)]
-
-ANYWHERE = IPv4Network("0.0.0.0/0")
 
 
 class ClientSettings(Settings):

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from settings.backup import BackupSettings, RecoverySettings
 from settings.base import Settings
+from settings.edge import EdgeSettings
 from settings.kubernetes import KubernetesSettings
 from settings.postgres import PostgresSettings
 from settings.redis import RedisSettings
@@ -66,6 +67,9 @@ class StackSettings(Settings):
     certificates: CertificateSettings = Field(
         default=CertificateSettings(), description="Life of the stack's certificates."
     )
+    edge: EdgeSettings = Field(
+        default=EdgeSettings(), description="Before a load balancer that is open to the world."
+    )
 
     @field_validator("subnet")
     @classmethod
@@ -89,6 +93,12 @@ class StackSettings(Settings):
         if self.kubernetes is not None:
             raise ValueError(
                 "kubernetes is given, but platform is docker: set platform: kubernetes"
+            )
+        if self.backup.vault.kind != "embedded":
+            raise ValueError(
+                f"backup.vault.kind is {self.backup.vault.kind}, but platform is docker, whose "
+                "networks have no way out of the machine: leave vault out, or set platform: "
+                "kubernetes"
             )
         volumes: tuple[tuple[str, Settings], ...] = (
             ("postgres", self.postgres),
@@ -173,6 +183,22 @@ class StackSettings(Settings):
     def recovery_has_its_source(self) -> "StackSettings":
         if self.recovery and self.recovery.source == "copy" and not self.backup.second_region:
             raise ValueError("recovery.source is copy, but backup.second_region is false")
+        return self
+
+    @model_validator(mode="after")
+    def docker_stays_on_its_machine(self) -> "StackSettings":
+        if self.platform != "docker":
+            return self
+        if self.backup.vault.kind != "embedded":
+            raise ValueError(
+                f"backup.vault.kind is {self.backup.vault.kind}, but platform is docker: what "
+                "writes backups is on networks without a way out of the machine"
+            )
+        if self.edge.load_balancer_arn:
+            raise ValueError(
+                "edge.load_balancer_arn is given, but platform is docker: no load balancer leads "
+                "to it"
+            )
         return self
 
     @property

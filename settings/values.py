@@ -1,8 +1,13 @@
 """Kinds of values that settings of more than one component have."""
 
+from ipaddress import IPv4Network
 from typing import Annotated
 
 from pydantic import Field
+
+# A stack file has texts; each is one network, without host bits.
+Network = Annotated[IPv4Network, Field(strict=False)]
+ANYWHERE = IPv4Network("0.0.0.0/0")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 # Quorums: an even number survives no more failures than the odd one below it, and two survive none.

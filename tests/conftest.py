@@ -3,10 +3,12 @@
 import asyncio
 import contextvars
 import gc
+import importlib
 import json
 import os
 import runpy
 import threading
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ import pulumi
 import pulumi.runtime
 import pytest
 from google.protobuf import empty_pb2, json_format
+from pulumi import _types
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
@@ -66,8 +69,8 @@ class Request:
     """One RegisterResource request. raw: inputs with the secrets' marks; inputs: without.
 
     create_timeout: what the engine is to allow its creation, empty: its own limit.
-    retained: whether it stays when it is no longer declared. provider: which one makes it, empty:
-    the default one.
+    retained: left alone in the cloud when it leaves the state. provider: the one given, or empty.
+    references: {input: URNs of the resources it was taken from}.
     """
 
     urn: str
@@ -78,9 +81,11 @@ class Request:
     dependencies: tuple[str, ...]
     delete_before_replace: bool
     create_timeout: str
-    retained: bool
-    provider: str
     raw: dict[str, Any]
+    protected: bool = False
+    retained: bool = False
+    provider: str = ""
+    references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -126,6 +131,8 @@ class Recording:
 
 
 Values = Callable[[str, str, Mapping[str, Any]], dict[str, Any]]
+# Token, name and inputs of a resource → its id and its outputs.
+Answers = Callable[[str, str, dict[str, Any]], tuple[str, dict[str, Any]]]
 
 
 def generate(token: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,8 +148,11 @@ def unknown(token: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
 class Recorder(pulumi.runtime.Mocks):
     """Answers as the providers would."""
 
-    def __init__(self, values: Values, exit_codes: Mapping[str, int]) -> None:
+    def __init__(
+        self, values: Values, exit_codes: Mapping[str, int], answers: Answers | None = None
+    ) -> None:
         self.values = values
+        self.answers = answers
         self.exit_codes = exit_codes
         self.recording = Recording()
         self.lock = threading.Lock()
@@ -163,6 +173,8 @@ class Recorder(pulumi.runtime.Mocks):
             return args.name, {**inputs, "imageId": f"sha256:{inputs['name']}"}
         if args.typ.endswith(":Container"):
             return args.name, {**inputs, "exitCode": self.exit_codes.get(args.name, 0)}
+        if self.answers is not None:
+            return self.answers(args.typ, args.name, inputs)
         return args.name, inputs
 
 
@@ -187,9 +199,14 @@ class RecordingMonitor(MockMonitor):
                         dependencies=tuple(sorted(request.dependencies)),
                         delete_before_replace=request.deleteBeforeReplace,
                         create_timeout=request.customTimeouts.create,
+                        raw=raw,
+                        protected=request.protect,
                         retained=request.retainOnDelete,
                         provider=request.provider,
-                        raw=raw,
+                        references={
+                            key: tuple(sorted(found.urns))
+                            for key, found in request.propertyDependencies.items()
+                        },
                     )
                 )
         return super().RegisterResource(request)
@@ -219,13 +236,15 @@ def record(
     preview: bool = False,
     values: Values = generate,
     exit_codes: Mapping[str, int] | None = None,
+    answers: Answers | None = None,
 ) -> Recording:
     """Runs a program as the engine would and returns what it registered.
 
     values: makes the outputs of random and tls resources, or none (`unknown`).
     exit_codes: of containers by resource name; 0 for those not named.
+    answers: what all other resources become; left out: what was asked for.
     """
-    recorder = Recorder(values, exit_codes or {})
+    recorder = Recorder(values, exit_codes or {}, answers)
     # A context of its own: the SDK keeps a run's root resource and outputs there. A thread of its
     # own: the SDK reads the whole stack with each resource, and pytest's is deep.
     context = contextvars.copy_context()
@@ -345,3 +364,43 @@ def recovered(local: Recording, run_program: Callable[..., Recording]) -> dict[s
 def first_preview(run_program: Callable[..., Recording]) -> Recording:
     """The program as a first preview runs it: no generated value is known. Read only."""
     return run_program(preview=True, values=unknown)
+
+
+def args_class(token: str) -> Any:
+    """The SDK's type of a resource's inputs."""
+    package, module, name = token.split(":")
+    if package == "pulumi":
+        return importlib.import_module(f"pulumi_{name}").ProviderArgs
+    inner = module.partition("/")[0]
+    sdk = f"pulumi_{package}" + ("" if inner == "index" else f".{inner}")
+    types = importlib.import_module(sdk)
+    # Where the usual name was taken already, by a part of another resource's inputs.
+    return getattr(types, f"{name}InitArgs", None) or getattr(types, f"{name}Args")
+
+
+def nested_input_types(annotation: Any) -> list[Any]:
+    if isinstance(annotation, type) and _types.is_input_type(annotation):
+        return [annotation]
+    return [found for part in typing.get_args(annotation) for found in nested_input_types(part)]
+
+
+def unknown_keys(cls: Any, raw: Any, where: str) -> Iterator[str]:
+    """Keys the SDK's type does not have, all the way down."""
+    wire_names = {wire: own for own, wire in _types.input_type_py_to_pulumi_names(cls).items()}
+    types = _types.input_type_types(cls)
+    for key, value in raw.items():
+        if key == SIGNATURE:
+            continue
+        if key not in wire_names:
+            yield f"{where}.{key}"
+            continue
+        nested = nested_input_types(types.get(key) or types.get(wire_names[key]))
+        for each in value if isinstance(value, list) else [value]:
+            if nested and isinstance(each, dict):
+                yield from unknown_keys(nested[0], each, f"{where}.{key}")
+
+
+@pytest.fixture(scope="session")
+def unknown_inputs() -> Callable[[str, Any, str], list[str]]:
+    """What a resource was given that the installed SDK does not know: token, raw inputs, name."""
+    return lambda token, raw, name: list(unknown_keys(args_class(token), raw, name))

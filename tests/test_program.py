@@ -3,23 +3,17 @@
 import ast
 import hashlib
 import json
-import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pulumi
-import pulumi_docker
-import pulumi_random
-import pulumi_tls
 import pytest
-from pulumi import _types
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET_OUTPUTS = {"postgres_passwords", "redis_password", "application_key", "backup_keys"}
 SERVICE = ("backup", "replication", "restore-test", "side")
-SDKS = {"docker": pulumi_docker, "random": pulumi_random, "tls": pulumi_tls}
 
 
 def by_urn(recording: Any) -> dict[str, Any]:
@@ -659,48 +653,25 @@ def test_a_one_shot_container_that_fails_is_an_error_that_names_it(
 # What the engine accepts.
 
 
-def args_class(token: str) -> Any:
-    package, _, name = token.partition(":")
-    return getattr(SDKS[package], f"{name.rpartition(':')[2]}Args")
-
-
-def nested_input_types(annotation: Any) -> list[Any]:
-    if isinstance(annotation, type) and _types.is_input_type(annotation):
-        return [annotation]
-    return [found for part in typing.get_args(annotation) for found in nested_input_types(part)]
-
-
-def unknown_keys(cls: Any, raw: Any, where: str) -> Iterator[str]:
-    """Keys the SDK's type does not have, all the way down."""
-    wire_names = {wire: own for own, wire in _types.input_type_py_to_pulumi_names(cls).items()}
-    types = _types.input_type_types(cls)
-    for key, value in raw.items():
-        if key == SIGNATURE:
-            continue
-        if key not in wire_names:
-            yield f"{where}.{key}"
-            continue
-        nested = nested_input_types(types.get(key) or types.get(wire_names[key]))
-        for each in value if isinstance(value, list) else [value]:
-            if nested and isinstance(each, dict):
-                yield from unknown_keys(nested[0], each, f"{where}.{key}")
-
-
-def test_every_input_is_one_the_installed_sdk_knows(local: Any) -> None:
+def test_every_input_is_one_the_installed_sdk_knows(
+    local: Any, unknown_inputs: Callable[..., list[str]]
+) -> None:
     checked = set()
     for each in local.requests:
         if each.custom:
             checked.add(each.type)
-            assert list(unknown_keys(args_class(each.type), each.raw, each.name)) == []
+            assert unknown_inputs(each.type, each.raw, each.name) == []
     assert len(checked) == 9
 
 
-def test_the_check_of_inputs_sees_a_wrong_key_at_any_depth(local: Any) -> None:
+def test_the_check_of_inputs_sees_a_wrong_key_at_any_depth(
+    local: Any, unknown_inputs: Callable[..., list[str]]
+) -> None:
     raw = json.loads(json.dumps(local.named("Container", "router-1").raw))
     raw["ports"][0]["extrenal"] = 1
     raw["capabilities"]["drop"] = []
     raw["readonly"] = True
-    found = set(unknown_keys(args_class("docker:index/container:Container"), raw, "x"))
+    found = set(unknown_inputs("docker:index/container:Container", raw, "x"))
     assert found == {"x.ports.extrenal", "x.capabilities.drop", "x.readonly"}
 
 

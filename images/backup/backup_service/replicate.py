@@ -7,6 +7,10 @@
 
 The copy loses nothing because the source did: what is deleted there is deleted here only once that
 has been so for the whole retention time. What is overwritten stays in the copy as a version.
+
+Where the vault replicates by itself, as S3 on AWS does, nothing is copied here: it is looked at all
+the same, so that the lag is known by what is really in the copy, and deletions are followed, since
+S3 is told not to.
 """
 
 import collections
@@ -27,7 +31,7 @@ from backup_service import state, times
 from backup_service.errors import WrongInput
 from backup_service.s3 import Changed, NoSuchObject, Object, Vault, VaultError
 from backup_service.settings import Settings, credentials
-from backup_service.transfer import Transfer, rank
+from backup_service.transfer import Replicated, Transfer, rank
 
 HOT_SECONDS = 5.0
 WARM_SECONDS = 60.0
@@ -204,7 +208,8 @@ class Replication:
         self._retention = timedelta(days=settings.retention_days)
         self._source = source
         self._copy = copy
-        self._transfer = Transfer(source, copy)
+        self._copies = settings.copies
+        self._transfer = (Transfer if settings.copies else Replicated)(source, copy)
         self._state = State(data / "copy.json")
         self._deletions = Deletions(data / "copy.sqlite")
         self._stopping = stopping or threading.Event()
@@ -331,7 +336,13 @@ class Replication:
     def _copy_all(
         self, group: str, found: list[Object], waiting: Sequence[Object] = ()
     ) -> list[Object]:
-        """Copies them, in this order; returns those that have changed."""
+        """Copies them, in this order; returns those that have changed.
+
+        All of them where the vault copies by itself: it has not, so far.
+        """
+        if not self._copies:
+            self._alive()
+            return list(found)
         self._state.behind(group, [*found, *waiting])
         left = []
         for each in found:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ PARTS_OF_ONE_SIZE = 64
 LARGEST_PART_BYTES = 128 * 1024 * 1024
 
 CHUNK_BYTES = 1024 * 1024
+
+# Names the file with the token by which a workload takes its role on.
+TOKEN_FILE = "AWS_WEB_IDENTITY_TOKEN_FILE"  # noqa: S105 (a name)
 
 # A version's id of versitygw: a ULID, which begins with the time in milliseconds.
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
@@ -113,7 +117,9 @@ class Vault:
     """One bucket, seen with one identity. Safe to use from several threads."""
 
     def __init__(self, address: VaultAddress, credentials_file: Path | None) -> None:
-        """credentials_file: None, or not there: boto3 finds them itself (a role)."""
+        """credentials_file: None, or not there: boto3 finds them itself, by the role and the token
+        that AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE name, and renews them.
+        """
         self.host = urlsplit(address.endpoint).hostname or address.endpoint
         self.bucket = address.bucket
         with self._doing("open it"):
@@ -123,7 +129,7 @@ class Vault:
                 endpoint_url=address.endpoint,
                 verify=address.ca or True,
                 config=Config(
-                    s3={"addressing_style": "path"},
+                    s3={"addressing_style": address.style},
                     connect_timeout=CONNECT_SECONDS,
                     read_timeout=READ_SECONDS,
                     retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
@@ -224,6 +230,17 @@ class Vault:
         metadata: dict[str, str] = found["Metadata"]
         return metadata
 
+    def replicated(self, key: str) -> bool:
+        """Whether the vault itself has brought the current version to where it replicates to.
+
+        False too where it replicates nothing. Raises NoSuchObject.
+        """
+        with self._doing(f"look at {key}"):
+            found = self.client.head_object(Bucket=self.bucket, Key=key)
+        # S3's own word (https://docs.aws.amazon.com/AmazonS3/latest/userguide/
+        # replication-status.html); others that replicate say COMPLETE.
+        return str(found.get("ReplicationStatus", "")) in ("COMPLETED", "COMPLETE")
+
     def list(self, prefix: str, after: str | None = None) -> Iterator[Object]:
         """What is current, by key. after: only greater keys."""
         more = {"StartAfter": after} if after else {}
@@ -279,6 +296,15 @@ class Vault:
             yield
         except (ClientError, BotoCoreError) as error:
             raise self.error(act, error) from None
+        except OSError as error:
+            # boto3 reads it whenever its credentials run out, and says so in Python's own words.
+            if error.filename is None or error.filename != os.environ.get(TOKEN_FILE):
+                raise
+            raise VaultError(
+                self.host,
+                f"cannot {act}: the token of its role, {error.filename}, cannot be read:"
+                f" {error.strerror}",
+            ) from None
 
     def error(self, act: str, error: Exception) -> VaultError:
         """What this error of boto3's means."""

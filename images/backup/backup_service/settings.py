@@ -13,12 +13,16 @@ DATA = Path("/var/lib/backup")
 
 @dataclass(frozen=True)
 class VaultAddress:
-    """Where a vault is. ca: the authority of its certificate; None: those the system trusts."""
+    """Where a vault is. ca: the authority of its certificate; None: those the system trusts.
+
+    style: whether the bucket stands in the path, or in the host's name (virtual).
+    """
 
     endpoint: str
     region: str
     bucket: str
     ca: str | None
+    style: str = "path"
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Settings:
     they say; if not, somebody else does, and they are only told.
 
     canary_seconds: between two commits of the canary; journal_seconds: between two parts of its
-    journal in the vault.
+    journal in the vault. copies: whether this program makes the copy; else the vault does.
     """
 
     stack: str
@@ -84,6 +88,7 @@ class Settings:
     invariants: tuple[Invariant, ...]
     side: Side | None
     starts_scheduled: bool = True
+    copies: bool = True
 
     @staticmethod
     def load(path: Path | None = None) -> "Settings":
@@ -118,6 +123,7 @@ def parse(found: dict[str, Any]) -> Settings:
         invariants=tuple(Invariant(**each) for each in found["invariants"]),
         side=Side(**found["side"]) if found.get("side") else None,
         starts_scheduled=found.get("scheduler", True),
+        copies=found.get("copied_by", "service") == "service",
     )
 
 

@@ -1,0 +1,1 @@
+"""What the vault is made of on AWS."""
