@@ -171,8 +171,8 @@ class Workload(Peer):
     talks_to: those whose members it must find by name, besides its own.
     asks: others it talks to, by their addresses alone.
     outside: whom it talks to beyond the stack, where that has to be allowed.
-    tokens: file → whom it is for: proof of which workload this is, for somebody outside who believes
-        the platform. The platform writes it and keeps it fresh; Docker has none to give.
+    tokens: file → whom it is for: proof of which workload this is, for somebody outside who
+        believes the platform. The platform writes it and keeps it fresh; Docker has none to give.
     loopback_names: names that mean this container itself.
     scratch: path → MiB of memory-backed space; all else is read-only.
     background: gives way to all others where the processors do not suffice.

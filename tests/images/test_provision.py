@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 

@@ -72,8 +72,8 @@ def test_a_key_like_no_other_lists_the_keys_there_are() -> None:
     assert message == (
         "zebra: unknown key; "
         "known here: "
-        "backup, bind_address, certificates, edge, kubernetes, platform, postgres, recovery, redis, "
-        "subnet"
+        "backup, bind_address, certificates, edge, kubernetes, platform, postgres, recovery, "
+        "redis, subnet"
     )
 
 
