@@ -1,0 +1,1 @@
+"""Controls of resources of any provider."""

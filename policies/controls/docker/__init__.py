@@ -1,0 +1,1 @@
+"""Controls of objects of a Docker Engine."""

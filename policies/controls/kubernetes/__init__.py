@@ -1,0 +1,1 @@
+"""Controls of objects in a Kubernetes cluster."""

@@ -1,0 +1,154 @@
+"""The stacks that the pack must have nothing to say of, and the program changed."""
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from policies.evaluate import Registration
+from policy_spec import Edit
+from settings.load import engine_configuration
+
+ROOT = Path(__file__).resolve().parents[2]
+STACKS = ("local", "staging", "production")
+# What the program is made of: read anew when one of its files is changed.
+PROGRAM = ("components", "platforms", "settings")
+ACCOUNT = "123456789012"
+ISSUER = "oidc.eks.eu-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
+# A stack on Kubernetes with its vault on AWS, where the project has no file of its own.
+ON_KUBERNETES = {
+    "platform": "kubernetes",
+    "kubernetes": {
+        "namespace": "ledger",
+        "clients": [{"network": "10.20.0.0/16"}],
+        "client_names": ["db.example.com"],
+    },
+    "backup": {
+        "vault": {
+            "kind": "aws",
+            "account_id": ACCOUNT,
+            "region": "eu-west-2",
+            "copy_region": "eu-west-1",
+            "bucket": "acme-ledger-vault",
+            "web_identity": {
+                "provider_arn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}",
+                "namespace": "ledger",
+            },
+            "administrators": [f"arn:aws:iam::{ACCOUNT}:role/vault-administrator"],
+        }
+    },
+}
+
+
+def configuration_of(stack: str, settings: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """What the engine would hand to the program of a stack; settings go over its file's."""
+    path = ROOT / f"Pulumi.{stack}.yaml"
+    if path.is_file():
+        found = engine_configuration(ROOT, path)
+    else:
+        found = {f"selfmonitor:{key}": as_text(value) for key, value in ON_KUBERNETES.items()}
+    return {**found, **{f"selfmonitor:{key}": as_text(v) for key, v in (settings or {}).items()}}
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def provided(token: str, name: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What a provider would add: ids and ARNs."""
+    if not token.startswith("aws:"):
+        return name, inputs
+    called = inputs.get("bucket") or inputs.get("name") or name
+    identity = str(called if token.endswith(":Bucket") else name)
+    service = token.split(":")[1].partition("/")[0]
+    arn = f"arn:aws:{service}:::{called}"
+    return identity, {**inputs, "arn": arn, "keyId": identity}
+
+
+def nothing(token: str, name: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """As at a first preview: no resource has an id."""
+    return "", inputs
+
+
+def registrations(recording: Any) -> list[Registration]:
+    """What a recorded program registered, as the pack is given it."""
+    return [
+        Registration(
+            type=each.type,
+            name=each.name,
+            urn=each.urn,
+            properties=each.raw,
+            protect=each.protected,
+            parent=each.parent,
+            provider=each.provider,
+            dependencies=each.dependencies,
+            references=each.references,
+        )
+        for each in recording.requests
+    ]
+
+
+class Edited(importlib.machinery.SourceFileLoader):
+    """Loads a module from a changed text."""
+
+    def __init__(self, name: str, path: str, text: str) -> None:
+        super().__init__(name, path)
+        self.text = text
+
+    def get_code(self, fullname: str) -> Any:
+        return compile(self.text, self.path, "exec")
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the changed modules before anybody finds the others."""
+
+    def __init__(self, texts: Mapping[str, tuple[Path, str]]) -> None:
+        self.texts = texts
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in self.texts:
+            return None
+        file, text = self.texts[name]
+        return importlib.util.spec_from_loader(name, Edited(name, str(file), text))
+
+
+def changed_texts(edits: tuple[Edit, ...]) -> dict[str, tuple[Path, str]]:
+    """{module: (file, its changed text)}. Each old text must stand there once."""
+    found: dict[str, tuple[Path, str]] = {}
+    for each in edits:
+        module = each.file.removesuffix(".py").replace("/", ".")
+        assert module.partition(".")[0] in PROGRAM, f"{each.file} is no module of {PROGRAM}"
+        path, text = found.get(module) or (ROOT / each.file, (ROOT / each.file).read_text())
+        assert text.count(each.old) == 1, (
+            f"{each.file}: {each.old!r} stands there {text.count(each.old)} times, not once: "
+            "the program has changed, and this mutation with it"
+        )
+        found[module] = path, text.replace(each.old, each.new)
+    return found
+
+
+def is_program(name: str) -> bool:
+    return name.partition(".")[0] in PROGRAM
+
+
+@contextlib.contextmanager
+def changed_program(edits: tuple[Edit, ...]) -> Iterator[None]:
+    """The program's modules are others in here; those of before are back afterwards."""
+    if not edits:
+        yield
+        return
+    finder = Finder(changed_texts(edits))
+    before = {name: sys.modules.pop(name) for name in list(sys.modules) if is_program(name)}
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [name for name in sys.modules if is_program(name)]:
+            del sys.modules[name]
+        sys.modules.update(before)
