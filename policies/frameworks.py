@@ -44,6 +44,7 @@ REQUIREMENTS: Mapping[str, Mapping[str, str]] = {
         "7.2.5": "Accounts of systems and applications have least privilege",
         "7.3.3": "Access is denied unless allowed",
         "8.3.2": "Secrets of accounts cannot be read in transit or at rest",
+        "8.3.6": "Passwords are long and hard to guess",
         "8.6.2": "Passwords of applications are not in scripts, configuration or source",
         "8.6.3": "Passwords of applications are changed and protected from misuse",
         "9.4.1.1": "Backups are kept in a safe place",
