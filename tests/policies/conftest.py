@@ -17,11 +17,12 @@ def recorded(run_program: Callable[..., Any]) -> Callable[[str], Any]:
 
     def run(stack: str) -> Any:
         if stack not in before:
-            before[stack] = run_program(
-                stack=stack,
-                configuration=stacks.configuration_of(stack),
-                answers=stacks.provided,
-            )
+            with stacks.pushed_images():
+                before[stack] = run_program(
+                    stack=stack,
+                    configuration=stacks.configuration_of(stack),
+                    answers=stacks.provided,
+                )
         return before[stack]
 
     return run
@@ -34,13 +35,14 @@ def first_previews(run_program: Callable[..., Any]) -> Callable[[str], Any]:
 
     def run(stack: str) -> Any:
         if stack not in before:
-            before[stack] = run_program(
-                stack=stack,
-                configuration=stacks.configuration_of(stack),
-                answers=stacks.nothing,
-                values=lambda token, name, inputs: {},
-                preview=True,
-            )
+            with stacks.pushed_images():
+                before[stack] = run_program(
+                    stack=stack,
+                    configuration=stacks.configuration_of(stack),
+                    answers=stacks.nothing,
+                    values=lambda token, name, inputs: {},
+                    preview=True,
+                )
         return before[stack]
 
     return run
@@ -60,7 +62,7 @@ def mutated(
         def generated(token: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
             return dict(values[name])
 
-        with stacks.changed_program(mutation.edits):
+        with stacks.pushed_images(), stacks.changed_program(mutation.edits):
             recording = run_program(
                 stack=mutation.stack,
                 configuration=stacks.configuration_of(mutation.stack, mutation.settings),

@@ -1,6 +1,7 @@
 """The stacks that the pack must have nothing to say of, and the program changed."""
 
 import contextlib
+import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -9,7 +10,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from platforms.image_context import image_context
+from platforms.image_reference import LOCK
 from policies.evaluate import Registration
 from policy_spec import Edit
 from settings.load import engine_configuration
@@ -27,6 +31,9 @@ ON_KUBERNETES = {
         "namespace": "ledger",
         "clients": [{"network": "10.20.0.0/16"}],
         "client_names": ["db.example.com"],
+        # The policies allow these two (policy-config.json).
+        "registry": "registry.example.com/selfmonitor",
+        "storage_class": "encrypted",
     },
     "backup": {
         "vault": {
@@ -57,6 +64,26 @@ def configuration_of(stack: str, settings: Mapping[str, Any] | None = None) -> d
 
 def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+@contextlib.contextmanager
+def pushed_images() -> Iterator[None]:
+    """As if every image, as it is, had been pushed: the lock file says so to whoever reads it."""
+    lock = ROOT / LOCK
+    digest = f"sha256:{hashlib.sha256(b'pushed').hexdigest()}"
+    images = {
+        folder.name: {"name": image_context(ROOT, folder.name).name, "digest": digest}
+        for folder in (ROOT / "images").iterdir()
+        if folder.is_dir()
+    }
+    text = json.dumps({"images": images})
+    read = Path.read_text
+
+    def read_text(path: Path, *arguments: Any, **more: Any) -> str:
+        return text if path == lock else read(path, *arguments, **more)
+
+    with mock.patch.object(Path, "read_text", read_text):
+        yield
 
 
 def provided(token: str, name: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
