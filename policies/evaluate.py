@@ -2,11 +2,15 @@
 
 It is the SDK's own servicer that runs it, asked what the engine would ask: each resource by itself,
 then the stack. Configuration is merged with the defaults as the engine does, and checked.
+
+A servicer reads every resource anew for every control it has, which takes far longer than the
+controls do. So it is given those alone that look at the resource, as controls themselves would say.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ from pulumi_policy import EnforcementLevel
 from pulumi_policy.policy import _PolicyAnalyzerServicer
 
 from policies import pack
-from policies.contract import Control, Level
+from policies.contract import Control, Level, ResourceControl, StackControl
 from policies.discover import controls
 from policies.environment import ConfigurationError, environment_of
 from policies.parameters import settle
@@ -104,14 +108,12 @@ def evaluate(
     Raises ConfigurationError, one line.
     """
     chosen = environment_of(stack, environment)
-    servicer = _servicer(configuration or {}, chosen)
+    servicers = _Servicers(configuration or {}, chosen)
     everything = list(registrations)
     providers = {each.urn: each for each in everything if each.type.startswith("pulumi:providers:")}
     resources = [_resource(each, providers) for each in everything]
-    answers = [servicer.Analyze(_request(each), None) for each in resources]
-    answers.append(servicer.AnalyzeStack(proto.AnalyzeStackRequest(resources=resources), None))
     violations, waiting = [], []
-    for answer in answers:
+    for answer in servicers.answers(resources):
         for each in answer.diagnostics:
             if each.message.startswith(COULD_NOT_RUN):
                 text = each.message.partition(" during preview: ")[2]
@@ -122,14 +124,43 @@ def evaluate(
     return Evaluation(tuple(violations), tuple(waiting))
 
 
-def _servicer(configuration: Configuration, environment: str) -> Any:
-    """The SDK's, configured."""
-    settled = _settled(configuration, environment)
-    servicer: Any = _PolicyAnalyzerServicer(
-        pack.NAME, "0", pack.policies(environment), EnforcementLevel.MANDATORY
+class _Servicers:
+    """The SDK's, configured: one for each set of controls that is asked together."""
+
+    def __init__(self, configuration: Configuration, environment: str) -> None:
+        self._settled = _settled(configuration, environment)
+        self._policies = {each.name: each for each in pack.policies(environment)}
+        self._made: dict[tuple[str, ...], Any] = {}
+
+    def answers(self, resources: list[proto.AnalyzerResource]) -> Iterator[proto.AnalyzeResponse]:
+        """To each resource by itself, and then to all of them."""
+        for each in resources:
+            asked = _looking_at(each.type, ResourceControl)
+            if asked:
+                yield self._of(asked).Analyze(_request(each), None)
+        looked_at = [each for each in resources if _looking_at(each.type, StackControl)]
+        request = proto.AnalyzeStackRequest(resources=looked_at)
+        all_of_stack = tuple(each.id for each in controls() if isinstance(each, StackControl))
+        yield self._of(all_of_stack).AnalyzeStack(request, None)
+
+    def _of(self, names: tuple[str, ...]) -> Any:
+        if names not in self._made:
+            policies = [self._policies[name] for name in names]
+            made: Any = _PolicyAnalyzerServicer(
+                pack.NAME, "0", policies, EnforcementLevel.MANDATORY
+            )
+            settled = {name: self._settled[name] for name in names}
+            made.Configure(proto.ConfigureAnalyzerRequest(policyConfig=settled), None)
+            self._made[names] = made
+        return self._made[names]
+
+
+@cache
+def _looking_at(token: str, kind: type[Control]) -> tuple[str, ...]:
+    """Names of the controls of a kind that look at resources of a type."""
+    return tuple(
+        each.id for each in controls() if isinstance(each, kind) and each.applies_to(token)
     )
-    servicer.Configure(proto.ConfigureAnalyzerRequest(policyConfig=settled), None)
-    return servicer
 
 
 def _settled(configuration: Configuration, environment: str) -> dict[str, proto.PolicyConfig]:

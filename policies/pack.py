@@ -73,6 +73,7 @@ def _of_resource(
             props=plain(args.props),
             protect=args.opts.protect,
             parent=args.opts.parent or "",
+            provider=_provider(args.provider),
         )
         found = control.findings(resource, settings)
         _report(control, settings, ((each, resource) for each in found), report)
@@ -105,7 +106,13 @@ def _resource(given: sdk.PolicyResource) -> Resource:
             key: tuple(sorted(each.urn for each in found))
             for key, found in given.property_dependencies.items()
         },
+        provider=_provider(given.provider),
     )
+
+
+def _provider(given: sdk.PolicyProviderResource | None) -> dict[str, Any]:
+    found: dict[str, Any] = plain(given.props) if given else {}
+    return found
 
 
 def _placed(found: Finding | Unseen) -> tuple[Finding | Unseen, Resource]:

@@ -18,7 +18,7 @@ class Resource:
     """props: inputs (at preview, and before creation) or outputs (of a stack), see values.py.
 
     references: {property: URNs of the resources it was taken from}; of a stack's resources alone.
-    parent: URN, or empty.
+    parent: URN, or empty. provider: its provider's properties; empty where that is not told.
     """
 
     type: str
@@ -28,6 +28,7 @@ class Resource:
     protect: bool = False
     parent: str = ""
     references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    provider: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
