@@ -16,6 +16,10 @@ LABEL_WORKLOAD = "app.kubernetes.io/name"
 LABEL_KIND = "selfmonitor.io/kind"
 LABEL_SCOPE = "selfmonitor.io/scope"
 LABEL_ROLE = "selfmonitor.io/role"
+# A pod without it is cut off: every policy that allows something is about pods that have it. Whoever
+# takes it away fences a pod, or pulls its cable to see what happens.
+LABEL_NETWORK = "selfmonitor.io/network"
+NETWORK_JOINED = "joined"
 # The StatefulSet controller's own, on each of its pods.
 LABEL_POD = "statefulset.kubernetes.io/pod-name"
 
@@ -47,6 +51,10 @@ class Place:
     def selector(self, workload: str) -> dict[str, str]:
         """Every pod of a workload, those of its jobs too."""
         return {LABEL_STACK: self.stack, LABEL_WORKLOAD: workload}
+
+    def network_selector(self, workload: str) -> dict[str, str]:
+        """The pods of a workload that may use the network."""
+        return {**self.selector(workload), LABEL_NETWORK: NETWORK_JOINED}
 
     def server_selector(self, workload: str) -> dict[str, str]:
         """The pods of a workload that serve."""

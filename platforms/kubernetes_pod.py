@@ -106,7 +106,11 @@ def scheduled_pod(
 
 
 def _template(workload: Workload, kind: str, spec: Manifest, options: PodOptions) -> Manifest:
-    labels = {**options.place.labels(workload.name), names.LABEL_KIND: kind}
+    labels = {
+        **options.place.labels(workload.name),
+        names.LABEL_KIND: kind,
+        names.LABEL_NETWORK: names.NETWORK_JOINED,
+    }
     if workload.consensus is not None:
         labels[names.LABEL_SCOPE] = workload.consensus.scope
     return {"metadata": {"labels": labels}, "spec": spec}
