@@ -16,8 +16,8 @@ LABEL_WORKLOAD = "app.kubernetes.io/name"
 LABEL_KIND = "selfmonitor.io/kind"
 LABEL_SCOPE = "selfmonitor.io/scope"
 LABEL_ROLE = "selfmonitor.io/role"
-# A pod without it is cut off: every policy that allows something is about pods that have it. Whoever
-# takes it away fences a pod, or pulls its cable to see what happens.
+# A pod without it is cut off: every policy that allows something is about pods that have it.
+# Whoever takes it away fences a pod, or pulls its cable to see what happens.
 LABEL_NETWORK = "selfmonitor.io/network"
 NETWORK_JOINED = "joined"
 # The StatefulSet controller's own, on each of its pods.
