@@ -16,6 +16,9 @@ FILES_MODE = 0o400
 MEMBER = "SELFMONITOR_MEMBER"
 # While a program starts, it is looked at this often; then liveness begins to count.
 STARTUP_SECONDS = 2
+# Of what is kept free for others, for those who give way: requests are also the weights by which
+# a node shares out its processors.
+BACKGROUND_SHARE = 0.25
 # Of a token; the kubelet writes another before four fifths of it are over.
 TOKEN_SECONDS = 3600
 
@@ -217,7 +220,8 @@ def _probe(readiness: Readiness) -> Manifest:
 def _resources(workload: Workload, cpu_request_share: float) -> Manifest:
     memory = f"{workload.memory_mib}Mi"
     limit = round(workload.cpus * 1000)
-    request = max(1, round(limit * cpu_request_share))
+    share = cpu_request_share * (BACKGROUND_SHARE if workload.background else 1)
+    request = max(1, round(limit * share))
     return {
         "limits": {"cpu": f"{limit}m", "memory": memory},
         # All of its memory: what is killed for a neighbour's sake costs a failover.
