@@ -9,7 +9,7 @@ from components.postgres_configuration import POSTGRES_PORT, REST_PORT
 from components.postgres_ha import PostgresHA
 from components.redis_sentinel import REDIS_PORT, RedisSentinel
 from components.templates import render
-from platforms.workload import Peer, Port, Readiness, Segment, Workload
+from platforms.workload import LOOPBACK, Peer, Port, Readiness, Segment, Workload
 from settings.postgres import RouterSettings
 
 HAPROXY_PRIMARY_PORT = 6000
@@ -107,6 +107,7 @@ class Routers(pulumi.ComponentResource):
             rest_port=REST_PORT,
             postgres_port=POSTGRES_PORT,
             health_port=HAPROXY_HEALTH_PORT,
+            loopback=LOOPBACK,
             primary_port=HAPROXY_PRIMARY_PORT,
             replica_port=HAPROXY_REPLICA_PORT,
             replica_max_lag_mib=REPLICA_MAX_LAG_MIB,

@@ -78,7 +78,11 @@ class Place:
 
     def entrance(self, peer: Peer) -> str:
         """The Service by which clients come to a workload, as every pod of the cluster names it."""
-        return f"{entrance_name(peer)}.{self.namespace}.svc.{self.domain}"
+        return self.within(entrance_name(peer))
+
+    def within(self, name: str) -> str:
+        """The whole name of what the namespace calls `name`."""
+        return f"{name}.{self.namespace}.svc.{self.domain}"
 
 
 def entrance_name(peer: Peer) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from platforms import kubernetes_names as names
 from platforms.kubernetes_files import FileObjects
-from platforms.workload import FILES_DIRECTORY, USER_ID, Readiness, Scheduled, Workload
+from platforms.workload import FILES_DIRECTORY, LOOPBACK, USER_ID, Readiness, Scheduled, Workload
 
 Manifest = dict[str, Any]
 
@@ -150,7 +150,12 @@ def _pod(
         ],
     }
     if workload.loopback_names:
-        spec["hostAliases"] = [{"ip": "127.0.0.1", "hostnames": list(workload.loopback_names)}]
+        # With the domain too: a resolver that begins with the search list (c-ares, in PgBouncer)
+        # asks for that name first, and would find the Service of another workload.
+        names_here = [
+            each for name in workload.loopback_names for each in (name, options.place.within(name))
+        ]
+        spec["hostAliases"] = [{"ip": LOOPBACK, "hostnames": names_here}]
     if options.pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in options.pull_secrets]
     return spec

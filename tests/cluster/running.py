@@ -109,9 +109,11 @@ class ClusterStack:
 
     def execute(self, pod: str, command: list[str]) -> str:
         """What a command in the pod's container writes, its errors too."""
+        # A client of its own: stream() takes the client's way of calling over while it runs.
+        core = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config())
         return str(
             stream(
-                self.core.connect_get_namespaced_pod_exec,
+                core.connect_get_namespaced_pod_exec,
                 pod,
                 self.namespace,
                 command=command,
