@@ -21,6 +21,9 @@ REPLICA_MAX_LAG_MIB = 16
 PRIMARY_CHECK = "SELECT 1 / (1 - pg_catalog.pg_is_in_recovery()::int)"
 
 MEMORY_MIB = 256
+# From the moment a platform takes a router out of what clients are sent to until it has done so
+# everywhere: a matter of tenths of a second.
+LEAVING_SECONDS = 3
 
 Endpoint = dict[str, str | int]
 
@@ -144,6 +147,9 @@ class Routers(pulumi.ComponentResource):
             readiness=Readiness(_probe(), meaning="PgBouncer and HAProxy to answer"),
             # An application that knows both addresses keeps one while the other is replaced.
             one_at_a_time=True,
+            # Until nobody is sent here any more; then transactions are ended, and nothing begun.
+            before_stop=("/bin/sleep", str(LEAVING_SECONDS)),
+            before_stop_seconds=2 * LEAVING_SECONDS,
         )
 
     def _pgbouncer(self, purpose: str, listen_port: int, server_port: int, check: str) -> str:
