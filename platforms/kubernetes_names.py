@@ -16,8 +16,8 @@ LABEL_WORKLOAD = "app.kubernetes.io/name"
 LABEL_KIND = "selfmonitor.io/kind"
 LABEL_SCOPE = "selfmonitor.io/scope"
 LABEL_ROLE = "selfmonitor.io/role"
-# A pod without it is cut off: every policy that allows something is about pods that have it. Whoever
-# takes it away fences a pod, or pulls its cable to see what happens.
+# A pod without it is cut off: every policy that allows something is about pods that have it.
+# Whoever takes it away fences a pod, or pulls its cable to see what happens.
 LABEL_NETWORK = "selfmonitor.io/network"
 NETWORK_JOINED = "joined"
 # The StatefulSet controller's own, on each of its pods.
@@ -84,6 +84,11 @@ class Place:
 def entrance_name(peer: Peer) -> str:
     """The Service by which clients come to a workload."""
     return f"{peer.name}-clients"
+
+
+def egress_name(workload: str) -> str:
+    """The policy that says where a workload's pods may go."""
+    return f"{workload}-out"
 
 
 def claim_name(member: str) -> str:
