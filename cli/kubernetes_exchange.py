@@ -51,16 +51,28 @@ class Exchange:
         """
         import websocket
 
-        while True:
+        broken: Exception | None = None
+        while broken is None:
             try:
                 self._channels.update(timeout=LOOK_SECONDS)
-                out, complaint = (self._channels.read_channel(each) for each in (STDOUT, STDERR))
             except (websocket.WebSocketException, OSError) as error:
-                raise CannotBeAsked(f"the connection broke: {error}") from None
+                # What came before it broke is there all the same.
+                broken = error
+            out, complaint = self._read(STDOUT), self._read(STDERR)
             if out or complaint:
                 yield out or None, complaint or None
-            elif not self._channels.is_open():
+            elif broken is None and not self._channels.is_open():
                 return
+        raise CannotBeAsked(f"the connection broke: {broken}")
+
+    def _read(self, channel: int) -> bytes:
+        import websocket
+
+        try:
+            return bytes(self._channels.read_channel(channel))
+        except (websocket.WebSocketException, OSError):
+            # It looks for more where there is nothing, and then sees that the connection is broken.
+            return b""
 
     def said(self) -> Iterator[bytes]:
         for pieces in self.pieces():
@@ -68,7 +80,7 @@ class Exchange:
 
     def status(self) -> int:
         """The command's exit status, once `pieces` has ended. Raises CannotBeAsked."""
-        return exit_status(self._channels.read_channel(ENDED))
+        return exit_status(self._read(ENDED))
 
     def close(self) -> None:
         self._channels.close()
