@@ -198,10 +198,14 @@ class InsideWriter:
         self._conversation = container.converse(command)
         self._conversation.send(password.encode() + b"\n")
         self._output = bytearray()
+        self._broken: CannotBeAsked | None = None
 
         def read() -> None:
-            for data in self._conversation.said():
-                self._output.extend(data)
+            try:
+                for data in self._conversation.said():
+                    self._output.extend(data)
+            except CannotBeAsked as error:
+                self._broken = error
 
         self._reader = threading.Thread(target=read, daemon=True)
         self._reader.start()
@@ -215,8 +219,13 @@ class InsideWriter:
             time.sleep(0.02)
 
     def result(self) -> list[float]:
-        """When a write was accepted, seconds since the epoch, in order; waits for its end."""
+        """When a write was accepted, seconds since the epoch, in order; waits for its end.
+
+        Raises OperationFailed when it was lost sight of.
+        """
         self._reader.join()
+        if self._broken is not None:
+            raise OperationFailed(f"the writer inside was lost sight of: {self._broken}")
         return [float(line) for line in self._output.decode().splitlines()]
 
     def close(self) -> None:

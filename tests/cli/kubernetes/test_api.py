@@ -270,6 +270,25 @@ def test_a_command_that_is_told_something(api: KubernetesApi, server: Any) -> No
     assert ("stdin", "true") in request["query"]
 
 
+def test_who_lets_go_of_a_command_ends_the_reading_in_another_thread(
+    api: KubernetesApi, server: Any
+) -> None:
+    held = threading.Event()
+
+    def carry(handler: Handler) -> None:
+        handler.say(1, b"begun")
+        held.wait(PATIENCE)
+
+    server.answers["GET", f"{POD}/exec"] = (101, carry)
+    conversation = pod(api).converse(["x"])
+    said = conversation.said()
+    assert next(said) == b"begun"
+    threading.Timer(0.05, conversation.close).start()
+    with pytest.raises(CannotBeAsked, match="the connection broke"):
+        next(said)
+    held.set()
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

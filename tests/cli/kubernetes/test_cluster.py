@@ -15,6 +15,7 @@ from cli import connection as connection_module
 from cli import psql as psql_module
 from cli import status as status_module
 from cli.cluster import Cluster, open_cluster
+from cli.containers import CannotBeAsked
 from cli.errors import OperationFailed, UserError
 from cli.kubernetes_cluster import KubernetesCluster
 from cli.redis import RedisAccess
@@ -215,6 +216,26 @@ def test_a_writer_inside_is_told_the_password_and_says_when_it_was_accepted(
     ]
     writer.close()
     assert api.last.closed
+
+
+def test_a_writer_that_was_lost_sight_of_is_not_taken_for_one_that_ended(
+    api: Any, cluster: Any
+) -> None:
+    def breaks() -> Any:
+        yield b"1.5\n"
+        raise CannotBeAsked("the connection broke")
+
+    executed = api.execute
+
+    def broken(*arguments: Any, **how: Any) -> Any:
+        exchange = executed(*arguments, **how)
+        exchange.said = breaks
+        return exchange
+
+    api.execute = broken
+    writer = cluster.write_inside("redis-1", 8.0)
+    with pytest.raises(OperationFailed, match="lost sight of: the connection broke"):
+        writer.result()
 
 
 # psql, in a container where this machine has none.
