@@ -198,8 +198,10 @@ class KubernetesCluster(Cluster):
         for pod in pods:
             for address, port in servers:
                 kubernetes_cut.until_unreachable(pod, str(address), port)
+        addresses = dict.fromkeys(str(address) for address, _ in servers)
         for pod in pods:
-            kubernetes_cut.cut_connections(self._api.namespace, pod.member)
+            # Those to the API server alone: whatever else the members are connected to goes on.
+            kubernetes_cut.cut_connections(self._api.namespace, pod.member, *addresses)
 
     def mend_consensus(self) -> None:
         """See Cluster.mend_consensus."""

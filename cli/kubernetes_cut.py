@@ -13,7 +13,8 @@ from cli.kubernetes_pod import Pod
 from platforms.kubernetes_names import LABEL_NETWORK, NETWORK_JOINED
 
 # Many networks leave a connection open that a new policy would not let begin. A command that ends
-# those of a pod, where there is one; it gets the namespace and the pod.
+# those of a pod, where there is one; it gets the namespace, the pod, and the addresses to which the
+# way is cut, or none where every way is.
 CUT_COMMAND = "SELFMONITOR_CUT_CONNECTIONS"
 CUT_COMMAND_SECONDS = 30
 # How long a change of policy may take to reach the pod's node.
@@ -76,17 +77,17 @@ def _reached_from(pod: Pod, others: Sequence[Pod]) -> tuple[str, int] | None:
     return None
 
 
-def cut_connections(namespace: str, member: str) -> None:
+def cut_connections(namespace: str, member: str, *addresses: str) -> None:
     """Runs the command that ends a pod's established connections, where there is one.
 
-    Raises OperationFailed when it fails.
+    addresses: those to these alone. Raises OperationFailed when it fails.
     """
     command = shlex.split(os.environ.get(CUT_COMMAND, ""))
     if not command:
         return
     try:
         done = subprocess.run(
-            [*command, namespace, member],
+            [*command, namespace, member, *addresses],
             capture_output=True,
             text=True,
             timeout=CUT_COMMAND_SECONDS,

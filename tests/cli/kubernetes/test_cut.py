@@ -188,7 +188,7 @@ def test_the_way_to_the_api_server_is_cut_and_then_exactly_as_it_was(
     assert cut["spec"]["egress"][0] == before["spec"]["egress"][0]
     assert cut["spec"]["egress"][1]["to"] == [block("0.0.0.0/0", "10.96.0.1/32", "10.240.0.1/32")]
     assert hook.read_text().splitlines() == [
-        f"--now selfmonitor-shop postgres-{n}" for n in (1, 2, 3)
+        f"--now selfmonitor-shop postgres-{n} 10.96.0.1 10.240.0.1" for n in (1, 2, 3)
     ]
     cluster.mend_consensus()
     after = api.objects["networkpolicies", "postgres-out"]
