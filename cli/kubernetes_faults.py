@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from cli.containers import CannotBeAsked
 from cli.errors import OperationFailed
-from cli.kubernetes_api import KubernetesApi
+from cli.kubernetes_api import KubernetesApi, Refused
 from cli.kubernetes_pod import HELD, Pod
 
 Look = Callable[[], Pod]
@@ -23,6 +23,8 @@ DEAD_SECONDS = 30
 # Beyond its own grace period, what may pass until a pod's successor is made.
 SUCCESSOR_SECONDS = 60
 POLL_SECONDS = 0.2
+MARK_TRIES = 5
+CONFLICT = 409
 
 
 def kill(api: KubernetesApi, look: Look) -> None:
@@ -34,8 +36,7 @@ def kill(api: KubernetesApi, look: Look) -> None:
     pod = look()
     if pod.manifest is None:
         raise OperationFailed(f"{pod.member} has no pod to kill: ./selfmonitor status")
-    if not pod.held:
-        _mark(api, pod, [*pod.finalizers, HELD])
+    _mark(api, look, held=True)
     # The shell may die with the container. Where it was not reached, the kubelet kills in a second.
     with suppress(CannotBeAsked):
         # First: what is asked to go runs its preStop hook, which is an orderly way to hand over.
@@ -54,16 +55,26 @@ def _lives(pod: Pod) -> bool:
 
 def release(api: KubernetesApi, look: Look) -> None:
     """Lets go of a pod that was killed; nothing to do for one that was not, or is gone."""
-    pod = look()
-    if pod.held:
-        _mark(api, pod, [each for each in pod.finalizers if each != HELD])
+    _mark(api, look, held=False)
 
 
-def _mark(api: KubernetesApi, pod: Pod, finalizers: list[str]) -> None:
-    # The version it was seen in: whoever else has marked it meanwhile is not overwritten.
-    version = (pod.manifest or {})["metadata"]["resourceVersion"]
-    change = {"metadata": {"finalizers": finalizers or None, "resourceVersion": version}}
-    api.patch("pods", pod.member, change)
+def _mark(api: KubernetesApi, look: Look, *, held: bool) -> None:
+    """Others' marks are left alone. A list is replaced as a whole: only if nobody has changed the
+    pod since it was seen, as Patroni does every two seconds.
+    """
+    for left in reversed(range(MARK_TRIES)):
+        pod = look()
+        if pod.manifest is None or pod.held is held:
+            return
+        finalizers = [*(each for each in pod.finalizers if each != HELD), *([HELD] if held else ())]
+        version = pod.manifest["metadata"]["resourceVersion"]
+        change = {"metadata": {"finalizers": finalizers or None, "resourceVersion": version}}
+        try:
+            api.patch("pods", pod.member, change)
+            return
+        except Refused as refused:
+            if refused.status != CONFLICT or not left:
+                raise
 
 
 def restart(api: KubernetesApi, look: Look) -> None:

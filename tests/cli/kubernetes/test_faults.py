@@ -6,6 +6,7 @@ import pytest
 
 from cli import kubernetes_faults as module
 from cli.errors import OperationFailed, UserError
+from cli.kubernetes_api import Refused
 from cli.kubernetes_faults import FREEZE, KILL, THAW
 from cli.kubernetes_pod import HELD
 
@@ -84,6 +85,41 @@ def test_others_marks_on_the_pod_are_left_alone(api: Any, cluster: Any) -> None:
     assert finalizers(api.did[0][2]) == ["example.com/billing", HELD]
     cluster.start("postgres-1")
     assert finalizers(api.did[-1][2]) == ["example.com/billing"]
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_pod_that_changes_meanwhile_is_looked_at_anew(
+    api: Any, cluster: Any, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    patch, left = api.patch, [None] * times
+
+    def changed_before(kind: str, name: str, change: Any) -> Any:
+        if left:
+            left.pop()
+            metadata = api.objects[kind, name]["metadata"]
+            metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+            metadata["finalizers"] = ["example.com/billing"]
+        return patch(kind, name, change)
+
+    monkeypatch.setattr(api, "patch", changed_before)
+    cluster.kill("postgres-1")
+    assert left == []
+    assert api.objects["pods", "postgres-1"]["metadata"]["finalizers"] == [
+        "example.com/billing",
+        HELD,
+    ]
+
+
+def test_a_pod_that_never_comes_to_rest_is_told(
+    api: Any, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(kind: str, name: str, change: Any) -> Any:
+        raise Refused(409, "the object has been modified")
+
+    monkeypatch.setattr(api, "patch", refuses)
+    with pytest.raises(Refused, match="the object has been modified"):
+        cluster.kill("postgres-1")
+    assert api.did == [], "nothing was killed that could not be held"
 
 
 @pytest.mark.parametrize("undo", ["start", "unpause", "reconnect"])
