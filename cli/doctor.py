@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import click
 
 from cli.apply import applier
-from cli.cluster import Cluster
+from cli.docker_cluster import DockerCluster
 from cli.errors import UserError
 from cli.host import base_image, checks, docker_engine
 from cli.project import PROJECT, Project, current_project
@@ -50,6 +50,11 @@ def examine(project: Project) -> Iterator[Result]:
     except SettingsError as error:
         yield Result("stack file", str(error), "correct it; every key is in settings/schema.json")
         return
+    if project.on_kubernetes:
+        from cli.kubernetes_doctor import examine_on_kubernetes
+
+        yield from (Result(*each) for each in examine_on_kubernetes(project))
+        return
     try:
         client = docker_engine.connect()
     except UserError as error:
@@ -79,7 +84,7 @@ def examine(project: Project) -> Iterator[Result]:
     except UserError as error:
         yield Result("state", "not usable", str(error))
     yield from _certificates(project)
-    cluster = Cluster(project, client)
+    cluster = DockerCluster(project, client)
     if not cluster.containers():
         yield Result("stack", "not up")
         return

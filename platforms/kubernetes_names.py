@@ -90,6 +90,11 @@ def entrance_name(peer: Peer) -> str:
     return f"{peer.name}-clients"
 
 
+def egress_name(workload: str) -> str:
+    """The policy that says where a workload's pods may go."""
+    return f"{workload}-out"
+
+
 def claim_name(member: str) -> str:
     """The claim of a member's volume, as the StatefulSet controller looks for it."""
     return f"{DATA_VOLUME}-{member}"

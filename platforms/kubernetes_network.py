@@ -95,7 +95,7 @@ class NetworkPolicies:
         if egress:
             found.append(
                 self._policy(
-                    f"{workload.name}-out",
+                    names.egress_name(workload.name),
                     {
                         "podSelector": self._pods(workload),
                         "policyTypes": ["Egress"],
