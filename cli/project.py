@@ -72,9 +72,14 @@ class Project:
         return replace(self, recovery=recovery)
 
     @cached_property
+    def declared(self) -> StackSettings:
+        """What the stack file says, whatever the platform. Raises SettingsError."""
+        return from_engine(self.configuration, self.stack)
+
+    @cached_property
     def settings(self) -> StackSettings:
         """Raises SettingsError; UserError for a stack that these commands cannot look after."""
-        found = from_engine(self.configuration, self.stack)
+        found = self.declared
         if found.platform != "docker":
             raise UserError(
                 f"stack {self.stack} runs on Kubernetes, and these commands know Docker alone: "

@@ -51,8 +51,10 @@ HOW: Mapping[str, str] = {
         "choose one: nobody else in all of AWS may have it, at most 53 characters, and it stays"
     ),
     "backup.vault.web_identity.provider_arn": (
-        "aws iam list-open-id-connect-providers: the one that ends as aws eks describe-cluster "
-        "--name CLUSTER --query cluster.identity.oidc.issuer does"
+        "aws iam list-open-id-connect-providers in that account: the one that ends as "
+        "aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer does; "
+        "aws iam create-open-id-connect-provider --url ISSUER --client-id-list sts.amazonaws.com "
+        "makes it"
     ),
     "backup.vault.administrators": (
         "aws iam list-roles --query 'Roles[].Arn': one that nobody takes on alone and no program "
