@@ -50,26 +50,13 @@ def look_into(client: "docker.DockerClient", folder: str, name: str, base: Any) 
     image = client.images.get(name)
     program = Path(inventory.__file__).read_text(encoding="utf-8")
     try:
-        output = client.containers.run(
-            str(image.id),
-            ["python3", "-c", program],
-            network_mode="none",
-            read_only=True,
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges:true"],
-            mem_limit=MEMORY_MIB * MIB,
-            remove=True,
-            stderr=False,
-        )
-        found = json.loads(output)
-    except docker.errors.ContainerError as error:
-        said = error.stderr or b""
-        text = said if isinstance(said, str) else said.decode(errors="replace")
-        raise OperationFailed(
-            f"{name}: what is in it cannot be told", tuple(text.splitlines()[-12:])
-        ) from None
-    except (docker.errors.APIError, ValueError) as error:
+        status, output, errors = _run(client, str(image.id), ["python3", "-c", program])
+    except docker.errors.APIError as error:
         raise OperationFailed(f"{name}: what is in it cannot be told: {error}") from None
+    if status:
+        lines = errors.decode(errors="replace").splitlines()
+        raise OperationFailed(f"{name}: what is in it cannot be told", tuple(lines[-12:]))
+    found = json.loads(output)
     size = int(image.attrs["Size"])
     return Contents(
         folder=folder,
@@ -80,3 +67,32 @@ def look_into(client: "docker.DockerClient", folder: str, name: str, base: Any) 
         system=found["system"],
         packages={kind: found[kind] for kind in KINDS},
     )
+
+
+def _run(client: "docker.DockerClient", image: str, command: list[str]) -> tuple[int, bytes, bytes]:
+    """Exit status, output and errors of a program that gets nothing of this machine.
+
+    Listened to from before it starts: what the Engine keeps of a program that has ended lacks its
+    last lines now and then, and breaks long ones.
+    """
+    import docker.types
+
+    container = client.containers.create(
+        image,
+        command,
+        network_mode="none",
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges:true"],
+        mem_limit=MEMORY_MIB * MIB,
+        log_config=docker.types.LogConfig(type="none"),
+    )
+    try:
+        said = container.attach(stdout=True, stderr=True, stream=True, demux=True)
+        container.start()
+        pieces: list[tuple[bytes | None, bytes | None]] = list(said)
+        status = int(container.wait()["StatusCode"])
+    finally:
+        container.remove(force=True)
+    output, errors = (b"".join(part[kind] or b"" for part in pieces) for kind in (0, 1))
+    return status, output, errors

@@ -28,7 +28,8 @@ class Image:
 class Engine:
     """Builds at once, and pushes into a registry that is a mapping of references to digests.
 
-    refuses: {folder: what the registry says of it}. output: of a container that is run.
+    refuses: {folder: what the registry says of it}. output, errors: what a container says; one
+    with errors has failed.
     """
 
     def __init__(self) -> None:
@@ -38,11 +39,12 @@ class Engine:
         self.registry: dict[str, str] = {}
         self.refuses: dict[str, str] = {}
         self.ran: list[dict[str, Any]] = []
-        self.output: bytes | Exception = b""
+        self.output = self.errors = b""
+        self.removed = 0
         self.digest_is_told = True
         self.images = SimpleNamespace(get=self._get, get_registry_data=self._registry_data)
         self.api = SimpleNamespace(build=self._build, push=self._push)
-        self.containers = SimpleNamespace(run=self._run)
+        self.containers = SimpleNamespace(create=self._create)
 
     def _get(self, name: str) -> Image:
         if name not in self.built:
@@ -78,11 +80,39 @@ class Engine:
             raise docker.errors.NotFound("manifest unknown", explanation="manifest unknown")
         return SimpleNamespace(attrs={"Descriptor": {"digest": self.registry[reference]}})
 
-    def _run(self, image: str, command: list[str], **arguments: Any) -> bytes:
+    def _create(self, image: str, command: list[str], **arguments: Any) -> "Program":
         self.ran.append({"image": image, "command": command, **arguments})
-        if isinstance(self.output, Exception):
-            raise self.output
-        return self.output
+        return Program(self)
+
+
+class Program:
+    """A container that was created, and says what it has to when it starts."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.listening = False
+
+    def attach(self, *, stdout: bool, stderr: bool, stream: bool, demux: bool) -> Any:
+        assert all((stdout, stderr, stream, demux))
+        self.listening = True
+        half = len(self.engine.output) // 2
+        return iter(
+            [
+                (self.engine.output[:half], None),
+                (None, self.engine.errors or None),
+                (self.engine.output[half:], None),
+            ]
+        )
+
+    def start(self) -> None:
+        assert self.listening, "what it says before would be lost"
+
+    def wait(self) -> dict[str, int]:
+        return {"StatusCode": 1 if self.engine.errors else 0}
+
+    def remove(self, *, force: bool) -> None:
+        assert force
+        self.engine.removed += 1
 
 
 @pytest.fixture
