@@ -10,8 +10,7 @@ from dataclasses import replace
 import click
 
 from cli.apply import applier
-from cli.cluster import Cluster
-from cli.doctor_kubernetes import examine_kubernetes
+from cli.docker_cluster import DockerCluster
 from cli.errors import UserError
 from cli.host import base_image, checks, docker_engine
 from cli.project import PROJECT, Project, current_project
@@ -33,13 +32,15 @@ def examine(project: Project) -> Iterator[Result]:
     """Every check, in the order in which `up` would stumble over them."""
     yield Result("Python", sys.version.split()[0])
     try:
-        settings = project.declared
+        settings = project.settings
         yield Result("stack file", f"stack {project.stack} is well formed")
     except SettingsError as error:
         yield Result("stack file", str(error), "correct it; every key is in settings/schema.json")
         return
-    if settings.platform == "kubernetes":
-        yield from examine_kubernetes(project, settings)
+    if project.on_kubernetes:
+        from cli.kubernetes_doctor import examine_on_kubernetes
+
+        yield from examine_on_kubernetes(project)
         return
     try:
         client = docker_engine.connect()
@@ -70,7 +71,7 @@ def examine(project: Project) -> Iterator[Result]:
     except UserError as error:
         yield Result("state", "not usable", str(error))
     yield from _certificates(project)
-    cluster = Cluster(project, client)
+    cluster = DockerCluster(project, client)
     if not cluster.containers():
         yield Result("stack", "not up")
         return

@@ -146,7 +146,7 @@ def push(context: click.Context, registry: str | None, bills: Path | None) -> No
 def chosen(project: Project, registry: str | None) -> str:
     """The registry that is meant. Raises UserError, SettingsError."""
     if registry is None:
-        settings = project.declared
+        settings = project.settings
         registry = settings.kubernetes.registry if settings.kubernetes else None
         if registry is None:
             raise UserError(

@@ -57,6 +57,7 @@ def test_what_it_calls_unmistakable_is_what_is_looked_for() -> None:
 
 def test_every_command_it_names_is_there() -> None:
     named = set(re.findall(r"\./selfmonitor (?:-s [a-z]+ )?([a-z-]+)(?: ([a-z]+))?", PAGE))
-    assert {command for command, _ in named} == {"doctor", "images", "test"}
-    assert {command for command, _ in named} <= COMMANDS.keys()
+    commands = {command for command, _ in named}
+    assert {"doctor", "images", "status", "test", "up"} == commands
+    assert commands <= COMMANDS.keys()
     assert {sub for command, sub in named if command == "images"} == set(images.commands)
