@@ -74,6 +74,11 @@ class KubernetesApi:
         """Of the API server, e.g. v1.34.4."""
         return str(self._request("GET", "/version")["gitVersion"])
 
+    def storage_classes(self) -> list[Manifest]:
+        """Of the cluster, which are in no namespace."""
+        found = self._request("GET", "/apis/storage.k8s.io/v1/storageclasses")
+        return list(found.get("items") or ())
+
     def find_all(
         self, kind: str, labels: Mapping[str, str], namespace: str | None = None
     ) -> list[Manifest]:

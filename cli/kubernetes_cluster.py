@@ -49,6 +49,10 @@ class KubernetesCluster(Cluster):
         """Of the cluster's API server. Raises OperationFailed."""
         return self._api.version()
 
+    def storage_classes(self) -> list[Manifest]:
+        """Of the cluster. Raises OperationFailed."""
+        return self._api.storage_classes()
+
     def containers(self, workload: str | None = None) -> list[Container]:
         return list(self._pods(workload))
 

@@ -136,6 +136,16 @@ class Api:
     def version(self) -> str:
         return "v1.34.4"
 
+    def storage_classes(self) -> list[dict[str, Any]]:
+        annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
+        return [
+            {
+                "metadata": {"name": "standard", "annotations": annotations},
+                "volumeBindingMode": "WaitForFirstConsumer",
+                "allowVolumeExpansion": True,
+            }
+        ]
+
     def find_all(
         self, kind: str, wanted: dict[str, str], namespace: str | None = None
     ) -> list[dict[str, Any]]:

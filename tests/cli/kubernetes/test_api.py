@@ -128,6 +128,12 @@ PODS = "/api/v1/namespaces/selfmonitor-shop/pods"
 POD = f"{PODS}/redis-1"
 
 
+def test_storage_classes_are_the_clusters(server: Any, api: KubernetesApi) -> None:
+    path = "/apis/storage.k8s.io/v1/storageclasses"
+    server.answers["GET", path] = (200, {"items": [{"metadata": {"name": "fast"}}]})
+    assert api.storage_classes() == [{"metadata": {"name": "fast"}}]
+
+
 def test_objects_are_looked_for_by_labels_with_the_persons_own_token(
     api: KubernetesApi, server: Any
 ) -> None:

@@ -13,6 +13,7 @@ from cli import apply, doctor, kubernetes_doctor
 from cli import up as up_module
 from cli.console import Steps
 from cli.errors import OperationFailed, UserError
+from cli.kubernetes_api import Refused
 
 
 @pytest.fixture(autouse=True)
@@ -163,7 +164,9 @@ def test_the_doctor_finds_a_stack_that_is_up(
 ) -> None:
     monkeypatch.setattr(kubernetes_doctor, "open_on_kubernetes", lambda project: cluster)
     found = examined(project)
+    assert found["fill in"].found == "nothing is left"
     assert (found["cluster"].found, found["cluster"].fine) == ("v1.34.4", True)
+    assert (found["storage"].found, found["storage"].fine) == ("StorageClass standard", True)
     assert found["state"].found == "readable"
     assert "postgres-1 unreachable" in found["stack"].found
     assert not found["stack"].fine
@@ -187,6 +190,19 @@ def test_the_doctor_wants_a_cluster_that_is_new_enough(
     monkeypatch.setattr(kubernetes_doctor, "open_on_kubernetes", lambda project: cluster)
     monkeypatch.setattr(api, "version", lambda: version)
     assert examined(project)["cluster"].fine is fine
+
+
+def test_a_cluster_whose_storage_one_may_not_look_at_is_no_finding(
+    project: Any, cluster: Any, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> Any:
+        raise Refused(403, "storageclasses is forbidden")
+
+    monkeypatch.setattr(kubernetes_doctor, "open_on_kubernetes", lambda project: cluster)
+    monkeypatch.setattr(api, "storage_classes", refused)
+    result = examined(project)["storage"]
+    assert result.found.endswith("storageclasses is forbidden")
+    assert result.fine
 
 
 @pytest.mark.usefixtures("without_pulumi")
