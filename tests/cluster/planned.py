@@ -1,4 +1,4 @@
-"""Planned work under load: what is done while an application writes, and what that application saw."""
+"""Planned work under load: what is done while an application writes, and what it saw."""
 
 from collections.abc import Callable
 
