@@ -83,7 +83,7 @@ class Objects:
         if change.action is not Action.UNCHANGED:
             self.send(inputs)
         if inputs["metadata"].get("annotations", {}).get(SKIPPED) != "true":
-            self._wait(inputs, progress)
+            self.wait(inputs, progress)
         return dict(inputs)
 
     def send(self, manifest: Mapping[str, Any], **how: Any) -> Any:
@@ -119,7 +119,10 @@ class Objects:
     def _api(self, manifest: Mapping[str, Any]) -> Any:
         return self._client.resources.get(api_version=manifest["apiVersion"], kind=manifest["kind"])
 
-    def _wait(self, manifest: Mapping[str, Any], progress: Callable[[str], None]) -> None:
+    def wait(
+        self, manifest: Mapping[str, Any], progress: Callable[[str], None] = lambda _text: None
+    ) -> None:
+        """Until it works, or has ended well. Raises ApplyError."""
         check = {"StatefulSet": _replicas_ready, "Job": _done}.get(manifest["kind"])
         if check is None:
             return
@@ -139,6 +142,8 @@ class Objects:
 
     def _why(self, manifest: Mapping[str, Any]) -> Iterator[str]:
         """The pods' states and last words."""
+        if "spec" not in manifest:
+            return
         core = kubernetes.client.CoreV1Api(self._client.client)
         namespace = manifest["metadata"]["namespace"]
         labels = manifest["spec"]["template"]["metadata"]["labels"]
