@@ -15,7 +15,7 @@ from components.postgres_ha import PostgresHA, PostgresHAArgs
 from components.redis_sentinel import RedisSentinel, RedisSentinelArgs
 from components.routers import Routers, RoutersArgs
 from platforms.choose import choose
-from settings.engine import current_configuration
+from settings.engine import current_configuration, must_be_filled_in
 from settings.errors import SettingsError
 from settings.load import from_engine
 
@@ -27,6 +27,7 @@ def main() -> None:
     stack = pulumi.get_stack()
     try:
         settings = from_engine(current_configuration(), stack)
+        must_be_filled_in(settings, stack)
         platform = choose(stack, ROOT, settings)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None

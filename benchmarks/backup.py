@@ -261,7 +261,7 @@ def restore_script(dumped_by: int, jobs: int) -> str:
 @contextmanager
 def like_side(stack: Stack) -> Iterator[Any]:
     """A container with the image and the limits of side-1 and the volume of backup-1."""
-    side = stack.cluster.container(SIDE)
+    side = stack.cluster.container(SIDE).raw
     host = side.attrs["HostConfig"]
     container = stack.client.containers.run(
         side.attrs["Image"],
@@ -350,7 +350,7 @@ def dumps(stack: Stack, jobs: int, restore_jobs: int) -> dict[str, Any]:
     """
     info = stack.cluster.conninfo()
     members = stack.cluster.members("postgres")
-    container = stack.cluster.container(BACKUP)
+    container = stack.cluster.container(BACKUP).raw
     found: dict[str, Any] = {}
     try:
         for name, number, restorers in (
@@ -448,14 +448,14 @@ def commit_throughput(stack: Stack, connect: commits.Connect) -> dict[str, Any]:
 def measure(stack: Stack, gib: float, shape: str) -> dict[str, Any]:
     """All figures of one size and shape. Raises OperationFailed, psycopg.Error."""
     connect = commits.connector(stack.cluster.conninfo())
-    container = stack.cluster.container(BACKUP)
+    container = stack.cluster.container(BACKUP).raw
     jobs = processes(container)
     try:
         fill_seconds, each = timed(lambda: fill(connect, int(gib * 1024**3), SHAPES[shape]))
         size = database_bytes(connect)
         measured = backups(stack, connect, each, SHAPES[shape])
         wait_until_quiet(stack)
-        dumped = dumps(stack, jobs, processes(stack.cluster.container(SIDE)))
+        dumped = dumps(stack, jobs, processes(stack.cluster.container(SIDE).raw))
         throughput = commit_throughput(stack, connect)
     finally:
         remove(connect)
@@ -470,8 +470,8 @@ def measure(stack: Stack, gib: float, shape: str) -> dict[str, Any]:
         "processes": jobs,
         "limits": {
             BACKUP: limits(container),
-            SIDE: limits(stack.cluster.container(SIDE)),
-            "postgres-1": limits(stack.cluster.container("postgres-1")),
+            SIDE: limits(stack.cluster.container(SIDE).raw),
+            "postgres-1": limits(stack.cluster.container("postgres-1").raw),
         },
         **measured,
         "dump": dumped,

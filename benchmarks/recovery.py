@@ -156,7 +156,7 @@ def _restore(
 
 def side_conninfo(stack: Stack) -> dict[str, str]:
     """What an application gives to libpq to reach the instance beside the cluster."""
-    container = stack.cluster.container(SIDE)
+    container = stack.cluster.container(SIDE).raw
     for bindings in (container.attrs["HostConfig"]["PortBindings"] or {}).values():
         for binding in bindings or ():
             host = binding.get("HostIp") or "127.0.0.1"

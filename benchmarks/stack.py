@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.cluster import Cluster
+from cli.docker_cluster import DockerCluster
 from cli.drill.vault_scene import moment
 from cli.drill.vault_service import LONG_SECONDS, Answer, InContainers
 from cli.errors import OperationFailed
@@ -24,7 +24,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 class Stack:
     """A stack that is up. command: the beginning of the command line of `selfmonitor` for it."""
 
-    cluster: Cluster
+    cluster: DockerCluster
     client: Any
     command: tuple[str, ...]
 
@@ -60,7 +60,7 @@ class Stack:
 def opened(name: str) -> Stack:
     """The stack of that name. Raises UserError when there is no Docker Engine."""
     client = docker_engine.require()
-    cluster = Cluster(Project(ROOT, name), client)
+    cluster = DockerCluster(Project(ROOT, name), client)
     return Stack(cluster, client, (str(ROOT / "selfmonitor"), "-s", name))
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "logs": ("cli.logs", "Show a member's log."),
     "down": ("cli.down", "Stop the stack; data and passwords stay."),
     "doctor": ("cli.doctor", "Check this machine and the stack, with a fix for each finding."),
+    "images": ("cli.images.command", "Build the images, show what they hold, push them."),
     "drill": ("cli.drill.command", "Break the stack for real and count."),
     "test": ("cli.test", "Prove the project: linters, types, unit and system tests."),
 }

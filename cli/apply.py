@@ -62,14 +62,40 @@ class Applier(Protocol):
         ...
 
 
-def applier(project: Project, client: "docker.DockerClient") -> Applier:
-    """The way this stack was brought up before, otherwise the Pulumi CLI if it is there."""
+def applier(project: Project, client: "docker.DockerClient | None") -> Applier:
+    """The way this stack was brought up before, otherwise the Pulumi CLI if it is there.
+
+    client: None for a stack on Kubernetes. Raises UserError where the CLI is needed and missing.
+    """
+    if project.on_kubernetes:
+        if shutil.which("pulumi") is None:
+            raise UserError(
+                f"stack {project.stack} runs on Kubernetes, which takes the Pulumi CLI, and there "
+                "is no pulumi on the PATH: https://www.pulumi.com/docs/iac/download-install/"
+            )
+        return PulumiApplier(project)
+    assert client is not None
     if not project.state_file.exists() and shutil.which("pulumi"):
         orphaned = data_volumes(project, client)
         if not any(LABEL_IDENTITY in (volume.attrs["Labels"] or {}) for volume in orphaned):
             return PulumiApplier(project, client)
         # Made without the CLI, and without its state: refused there, and taken down there.
     return StandaloneApplier(project, client)
+
+
+def outputs_on_kubernetes(project: Project) -> dict[str, Any]:
+    """The outputs of a stack there: the Pulumi CLI's, or those of a state file, where there is one.
+
+    Raises UserError.
+    """
+    from standalone.state import State, StateError
+
+    if not project.state_file.exists():
+        return applier(project, None).outputs()
+    try:
+        return dict(State(project.state_file, PROJECT, project.stack).outputs)
+    except StateError as error:
+        raise UserError(str(error)) from None
 
 
 def data_volumes(project: Project, client: "docker.DockerClient") -> list[Any]:
@@ -335,8 +361,14 @@ class PulumiApplier:
         "**docker:index/container:Container**",
         "**docker:index/network:Network**",
     )
+    # What runs, and what depends on it: the Services by which clients come in.
+    STOPPED_ON_KUBERNETES = (
+        "**kubernetes:apps/v1:StatefulSet**",
+        "**kubernetes:batch/v1:CronJob**",
+        "**kubernetes:batch/v1:Job**",
+    )
 
-    def __init__(self, project: Project, client: "docker.DockerClient") -> None:
+    def __init__(self, project: Project, client: "docker.DockerClient | None" = None) -> None:
         self._project = project
         self._client = client
 
@@ -442,14 +474,16 @@ class PulumiApplier:
         return outputs
 
     def down(self, steps: Steps, *, volumes: bool, keep_vault: bool = False) -> None:
-        """See Applier.down."""
+        """See Applier.down. On Kubernetes data is never deleted here: see cli.down."""
         self._select()
         if volumes and not keep_vault:
             self._stream("destroy", "--yes", "--skip-preview")
             _forget(self._project, keep_vault=False)
             return
-        stopped = list(self.STOPPED)
+        on_kubernetes = self._project.on_kubernetes
+        stopped = list(self.STOPPED_ON_KUBERNETES if on_kubernetes else self.STOPPED)
         if volumes:
+            assert self._client is not None
             mine = {"label": f"{LABEL_STACK}={self._project.stack}"}
             found = self._client.volumes.list(filters=mine)
             # A volume's resource is called as the volume is, without the stack.

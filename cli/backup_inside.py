@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import Any
 
 from cli.cluster import Cluster
-from cli.containers import execute, first_running, name_of
+from cli.containers import CannotBeAsked, Container, execute, first_running
 from cli.errors import OperationFailed, UserError
 from cli.events import lines
 from cli.interrupts import insistent
@@ -75,7 +75,7 @@ class Outcome:
         )
 
 
-def find(cluster: Cluster, *workloads: str) -> Any:
+def find(cluster: Cluster, *workloads: str) -> Container:
     """The first running container of these. Raises OperationFailed when none runs."""
     container = first_running(cluster, *workloads)
     if container is None:
@@ -126,7 +126,7 @@ def _nowhere(what: str, done: int, total: int | None) -> None:
     """For what is too short to be followed."""
 
 
-def ask(container: Any, *arguments: str) -> Outcome:
+def ask(container: Container, *arguments: str) -> Outcome:
     """What the program says at once. Raises OperationFailed when it cannot be asked."""
     command = ["timeout", str(ANSWER_SECONDS), PROGRAM, *arguments, "--json"]
     result = execute(container, command, demux=True)
@@ -137,7 +137,7 @@ def ask(container: Any, *arguments: str) -> Outcome:
     return _outcome(container, result.exit_code, reader, complaint.splitlines())
 
 
-def run(container: Any, *arguments: str, on_progress: OnProgress = _nowhere) -> Outcome:
+def run(container: Container, *arguments: str, on_progress: OnProgress = _nowhere) -> Outcome:
     """Runs a job to its end. An interrupt asks the job to end, and waits until it has.
 
     Raises OperationFailed when the container stops meanwhile.
@@ -162,8 +162,7 @@ def run(container: Any, *arguments: str, on_progress: OnProgress = _nowhere) -> 
             _end(container, number)
     if status is None:
         raise OperationFailed(
-            f"{name_of(container)} stopped while the job ran: "
-            f"./selfmonitor logs {name_of(container)}"
+            f"{container.member} stopped while the job ran: ./selfmonitor logs {container.member}"
         )
     return _outcome(container, status, reader, b"".join(complaints).splitlines())
 
@@ -178,9 +177,11 @@ def _standard_output(
             yield said
 
 
-def _outcome(container: Any, status: int, reader: _Reader, complaints: list[bytes]) -> Outcome:
+def _outcome(
+    container: Container, status: int, reader: _Reader, complaints: list[bytes]
+) -> Outcome:
     return Outcome(
-        name_of(container),
+        container.member,
         status,
         tuple(reader.records),
         tuple(reader.answers),
@@ -189,9 +190,7 @@ def _outcome(container: Any, status: int, reader: _Reader, complaints: list[byte
     )
 
 
-def _end(container: Any, number: str) -> None:
+def _end(container: Container, number: str) -> None:
     """Ends what was left in the container; it may have stopped, and all with it."""
-    import docker.errors
-
-    with suppress(docker.errors.DockerException, OSError):
+    with suppress(CannotBeAsked, OSError):
         container.exec_run(["/bin/sh", "-c", END, number, str(END_SECONDS)])

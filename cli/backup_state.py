@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from cli.cluster import Cluster
+from cli.containers import CannotBeAsked
 
 # Long enough for every kind's last run: three lines a run, a handful of runs a day.
 RECORD_LINES = 200
@@ -23,11 +24,9 @@ def look(cluster: Cluster, workload: str) -> dict[str, Any]:
     """{"archiver": …, "copy": …, "last": {kind: the newest record}, "tested": the newest record of
     a restore test that came to a result} as far as a workload has them; empty when it does not run.
     """
-    import docker.errors
-
     for container in cluster.containers(workload):
-        if container.attrs["State"] == "running":
-            with suppress(docker.errors.APIError):
+        if container.state == "running":
+            with suppress(CannotBeAsked):
                 return parse(container.exec_run(["/bin/sh", "-c", LOOK]).output)
     return {}
 

@@ -2,33 +2,20 @@
 
 import json
 import threading
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import click
 
+from cli.containers import CannotBeAsked, Container, execute
 from cli.errors import OperationFailed, UserError
-from cli.host import docker_engine
 from cli.project import Project, current_project
 from cli.redis import RedisPart
-from platforms.docker_names import (
-    LABEL_ADDRESSES,
-    LABEL_MEMBER,
-    LABEL_ROLE,
-    LABEL_STACK,
-    LABEL_WORKLOAD,
-    ROLE_FAULT,
-    ROLE_SERVER,
-    object_name,
-)
 from platforms.workload import Segment
-
-if TYPE_CHECKING:
-    import docker
 
 REST_PORT = 8008
 EVENTS_PORT = 8010
@@ -37,9 +24,6 @@ ANSWER_SECONDS = 2
 SWITCHOVER_SECONDS = 60
 # A switchover does not wait longer than this for its reason to be written down.
 NOTE_SECONDS = 2
-# A cut nobody undoes, because the drill was killed, ends by itself after this time.
-LONGEST_CUT_SECONDS = 600
-CUT_SECONDS = 10
 # A member's own certificate, with which it asks itself.
 CERTIFICATE = "/etc/selfmonitor/tls.crt"
 KEY = "/etc/selfmonitor/tls.key"
@@ -124,13 +108,12 @@ def combine(answers: Mapping[str, Mapping[str, Any] | str]) -> PostgresStatus:
     return PostgresStatus(leader, tuple(members))
 
 
-class Cluster(RedisPart):
-    """A stack on Docker. See the methods; none of them needs the Pulumi CLI."""
+class Cluster(RedisPart, ABC):
+    """A stack, on whatever platform. None of the methods needs the Pulumi CLI but `outputs`."""
 
-    def __init__(self, project: Project, client: "docker.DockerClient") -> None:
+    def __init__(self, project: Project) -> None:
         self.project = project
         self.stack = project.stack
-        self._client = client
         self._connection: dict[str, Any] | None = None
 
     def lock(self) -> AbstractContextManager[None]:
@@ -139,30 +122,22 @@ class Cluster(RedisPart):
 
     # What there is.
 
-    def containers(self, workload: str | None = None) -> list[Any]:
+    @abstractmethod
+    def containers(self, workload: str | None = None) -> list[Container]:
         """The servers of the stack, or of one workload, by name; running or not."""
-        labels = [f"{LABEL_STACK}={self.stack}", f"{LABEL_ROLE}={ROLE_SERVER}"]
-        if workload is not None:
-            labels.append(f"{LABEL_WORKLOAD}={workload}")
-        found = self._client.containers.list(all=True, filters={"label": labels}, sparse=True)
-        return sorted(found, key=lambda each: str(each.attrs["Labels"][LABEL_MEMBER]))
+
+    @abstractmethod
+    def container(self, member: str) -> Container:
+        """The container of one member. Raises UserError for a name there is not."""
 
     def members(self, workload: str) -> list[str]:
         """Identities of a workload's replicas, e.g. postgres-1."""
-        return [each.attrs["Labels"][LABEL_MEMBER] for each in self.containers(workload)]
+        return [each.member for each in self.containers(workload)]
 
-    def container(self, member: str) -> Any:
-        """The container of one member. Raises UserError for a name there is not."""
-        labels = [f"{LABEL_STACK}={self.stack}", f"{LABEL_MEMBER}={member}"]
-        labels.append(f"{LABEL_ROLE}={ROLE_SERVER}")
-        found = self._client.containers.list(
-            all=True, filters={"label": labels}, ignore_removed=True
-        )
-        if found:
-            return found[0]
-        known = [each.attrs["Labels"][LABEL_MEMBER] for each in self.containers()]
+    def _no_such(self, member: str) -> UserError:
+        known = [each.member for each in self.containers()]
         there = ", ".join(known) if known else "none; ./selfmonitor up brings them up"
-        raise UserError(f"stack {self.stack} has no member {member}; there are: {there}")
+        return UserError(f"stack {self.stack} has no member {member}; there are: {there}")
 
     # How it is.
 
@@ -173,18 +148,14 @@ class Cluster(RedisPart):
             return PostgresStatus(None, ())
         with ThreadPoolExecutor(max_workers=len(containers)) as pool:
             answers = list(pool.map(self._ask, containers))
-        names = [each.attrs["Labels"][LABEL_MEMBER] for each in containers]
-        return combine(dict(zip(names, answers, strict=True)))
+        return combine(dict(zip([each.member for each in containers], answers, strict=True)))
 
-    def _ask(self, container: Any) -> Mapping[str, Any] | str:
-        import docker.errors
-
-        state = container.attrs["State"]
-        if state != "running":
-            return str(state)
+    def _ask(self, container: Container) -> Mapping[str, Any] | str:
+        if container.state != "running":
+            return container.state
         try:
             result = container.exec_run(_curl("/patroni"))
-        except docker.errors.APIError:
+        except CannotBeAsked:
             return "unreachable"
         try:
             answer: Mapping[str, Any] = json.loads(result.output)
@@ -194,16 +165,51 @@ class Cluster(RedisPart):
 
     # How to reach it.
 
+    @abstractmethod
+    def endpoints(self) -> dict[str, list[str]]:
+        """host:port of each way in, by purpose, from the stack file alone."""
+
+    @abstractmethod
+    def way_in(self, endpoint: Mapping[str, Any], workload: str = "router") -> dict[str, str]:
+        """What libpq wants to reach an endpoint of the outputs from this machine.
+
+        host (whose name the server's certificate bears), port, and hostaddr where the host's name
+        leads nowhere here.
+        """
+
+    @abstractmethod
+    def way_beside(self) -> dict[str, str]:
+        """The same for the instance beside the cluster."""
+
+    @abstractmethod
+    def router_inside(self, published_port: str, segment: Segment) -> dict[str, str]:
+        """The router behind a published port, as members of a segment reach it.
+
+        hostaddr, port, and host: the name its certificate bears.
+        """
+
+    @abstractmethod
+    def address(self, member: str, segment: Segment) -> str:
+        """The member's address in a segment. Raises UserError for a name there is not."""
+
+    # In whose containers a client program reaches the router, where this machine has none.
+    beside_router: ClassVar[Mapping[Segment, str]]
+
     def conninfo(self, database: str | None = None, *, read_only: bool = False) -> dict[str, str]:
         """psycopg.connect's arguments: the application's own way in, through the first router."""
-        outputs = self.outputs()
-        chosen = self._database(database)
-        endpoint = outputs["postgres_endpoints"]["read_only" if read_only else "read_write"][0]
+        credentials = self.credentials(database)
+        endpoints = self.outputs()["postgres_endpoints"]
         return {
-            "host": str(endpoint["host"]),
-            "port": str(int(endpoint["port"])),
+            **self.way_in(endpoints["read_only" if read_only else "read_write"][0]),
+            **credentials,
+        }
+
+    def credentials(self, database: str | None = None) -> dict[str, str]:
+        """Of conninfo all that is the same wherever one connects to."""
+        chosen = self._database(database)
+        return {
             "user": chosen.owner,
-            "password": outputs["postgres_passwords"][chosen.owner],
+            "password": self.outputs()["postgres_passwords"][chosen.owner],
             "dbname": chosen.name,
             "sslmode": "verify-full",
             "sslrootcert": str(self.project.authority_file),
@@ -220,33 +226,14 @@ class Cluster(RedisPart):
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs. Raises UserError when it was never up."""
         if self._connection is None:
-            from cli.apply import applier
-
-            self._connection = applier(self.project, self._client).outputs()
+            self._connection = self._read_outputs()
         if not self._connection:
             raise UserError(f"stack {self.stack} was never up: ./selfmonitor -s {self.stack} up")
         return self._connection
 
-    def router_inside(self, published_port: str, segment: Segment) -> dict[str, str]:
-        """The router behind a published port, as members of a segment reach it.
-
-        hostaddr, port, and host: the name its certificate bears.
-        """
-        for container in self.containers("router"):
-            for port in container.attrs["Ports"]:
-                if str(port.get("PublicPort")) == published_port:
-                    name = container.attrs["Labels"][LABEL_MEMBER]
-                    address = self.address(name, segment)
-                    return {"host": name, "hostaddr": address, "port": str(port["PrivatePort"])}
-        raise OperationFailed(f"no router publishes port {published_port}: ./selfmonitor status")
-
-    def address(self, member: str, segment: Segment) -> str:
-        """The member's address in a segment. Raises UserError for a name there is not."""
-        addresses = json.loads(self.container(member).labels[LABEL_ADDRESSES])
-        network = object_name(self.stack, segment.value)
-        if network not in addresses:
-            raise UserError(f"{member} is not in the segment {segment.value}")
-        return str(addresses[network])
+    @abstractmethod
+    def _read_outputs(self) -> dict[str, Any]:
+        """As the last `up` left them; empty when there was none."""
 
     # Planned change.
 
@@ -268,13 +255,23 @@ class Cluster(RedisPart):
         target = to or candidates[0]
         body = json.dumps({"leader": status.leader, "candidate": target})
         self.note_switchover("postgres", status.leader)
-        result = self.container(status.leader).exec_run(
-            _curl("/switchover", "--request", "POST", "--data", body, seconds=SWITCHOVER_SECONDS)
+        result = execute(
+            self.container(status.leader),
+            self._with_password(
+                _curl(
+                    *("/switchover", "--request", "POST", "--data", body),
+                    seconds=SWITCHOVER_SECONDS,
+                )
+            ),
         )
         text = result.output.decode(errors="replace").strip()
         if not text.startswith("Successfully switched over"):
             raise OperationFailed(f"switchover to {target} did not happen: {text or 'no answer'}")
         return target
+
+    def _with_password(self, curl: list[str]) -> list[str]:
+        """A request to a member's Patroni that changes something."""
+        return curl
 
     def note_switchover(self, service: str, old: str) -> None:
         """Tells the events container that the primary is about to be moved on purpose.
@@ -286,14 +283,12 @@ class Cluster(RedisPart):
         thread.join(NOTE_SECONDS)
 
     def _leave_note(self, service: str, old: str) -> None:
-        import docker.errors
-
         note = json.dumps({"service": service, "kind": "switchover", "old": old})
         command = ask_events("/notes", "--data", note, seconds=NOTE_SECONDS)
         try:
             for container in self.containers("events"):
                 container.exec_run(command)
-        except (docker.errors.DockerException, OSError):
+        except Exception:  # noqa: BLE001 - whatever the platform raises
             # Then the change is recorded with the reason that members give.
             return
 
@@ -302,81 +297,47 @@ class Cluster(RedisPart):
     def kill_process(self, member: str) -> None:
         """SIGKILL to the database server of the container; what looks after it lives on."""
         container = self.container(member)
-        pid_file = PID_FILES[container.labels[LABEL_WORKLOAD]]
-        result = container.exec_run(["/bin/sh", "-c", f'kill -9 "$(head -n 1 {pid_file})"'])
+        pid_file = PID_FILES[container.workload]
+        result = execute(container, ["/bin/sh", "-c", f'kill -9 "$(head -n 1 {pid_file})"'])
         if result.exit_code:
             raise OperationFailed(f"{member}: no server to kill: {result.output.decode()}")
 
+    @abstractmethod
     def kill(self, member: str) -> None:
         """SIGKILL to everything in the container; it stays down until started."""
-        container = self.container(member)
-        if container.status == "paused":
-            container.unpause()
-        container.kill(signal="SIGKILL")
-        container.wait(timeout=30)
 
+    @abstractmethod
     def start(self, member: str) -> None:
         """Starts a stopped container; one that runs is left alone."""
-        container = self.container(member)
-        if container.status not in ("running", "paused"):
-            container.start()
 
+    @abstractmethod
     def restart(self, member: str) -> None:
         """Stops the container in order and starts it again."""
-        container = self.container(member)
-        container.restart(timeout=container.attrs["Config"].get("StopTimeout") or 10)
 
+    @abstractmethod
     def pause(self, member: str) -> None:
         """Freezes every process of the container."""
-        self.container(member).pause()
 
+    @abstractmethod
     def unpause(self, member: str) -> None:
         """Thaws a frozen container; one that runs is left alone."""
-        container = self.container(member)
-        if container.status == "paused":
-            container.unpause()
 
+    @abstractmethod
     def disconnect(self, member: str) -> None:
         """Cuts the container from every network, as if its cable were pulled."""
-        container = self.container(member)
-        self._remove_cut(member)
-        cut = self._client.containers.run(
-            container.attrs["Image"],
-            ["/usr/local/bin/cut-off", str(LONGEST_CUT_SECONDS)],
-            name=self._cut_name(member),
-            labels={LABEL_STACK: self.stack, LABEL_MEMBER: member, LABEL_ROLE: ROLE_FAULT},
-            network_mode=f"container:{container.id}",
-            user="0:0",
-            cap_drop=["ALL"],
-            cap_add=["NET_ADMIN"],
-            security_opt=["no-new-privileges:true"],
-            read_only=True,
-            mem_limit="64m",
-            detach=True,
-        )
-        deadline = time.monotonic() + CUT_SECONDS
-        while not cut.logs():
-            if time.monotonic() >= deadline:
-                raise OperationFailed(f"{member} could not be cut off within {CUT_SECONDS} s")
-            time.sleep(0.02)
 
+    @abstractmethod
     def reconnect(self, member: str) -> None:
         """Undoes disconnect; does nothing to a member that is not cut off."""
-        self._remove_cut(member)
 
-    def _remove_cut(self, member: str) -> None:
-        import docker.errors
+    def cut_consensus(self) -> None:
+        """Keeps PostgreSQL's members from the platform's own store, where that is what they agree
+        in. An etcd of theirs has members, which are killed like any other.
+        """
+        raise OperationFailed(f"stack {self.stack} agrees in an etcd of its own: kill its members")
 
-        try:
-            cut = self._client.containers.get(self._cut_name(member))
-        except docker.errors.NotFound:
-            return
-        # In order: it brings the network back as it ends.
-        cut.stop(timeout=CUT_SECONDS)
-        cut.remove()
-
-    def _cut_name(self, member: str) -> str:
-        return object_name(self.stack, f"{member}-cut-off")
+    def mend_consensus(self) -> None:
+        """Undoes cut_consensus; does nothing where nothing is cut."""
 
 
 def ask_events(path: str, *more: str, seconds: int) -> list[str]:
@@ -392,5 +353,13 @@ def _curl(path: str, *more: str, seconds: int = ANSWER_SECONDS, port: int = REST
 
 
 def open_cluster(context: click.Context) -> Cluster:
-    """The stack the command line names. Raises UserError when Docker does not answer."""
-    return Cluster(current_project(context), docker_engine.require())
+    """The stack the command line names. Raises UserError when its platform does not answer."""
+    project = current_project(context)
+    if project.on_kubernetes:
+        from cli.kubernetes_cluster import open_on_kubernetes
+
+        return open_on_kubernetes(project)
+    from cli.docker_cluster import DockerCluster
+    from cli.host import docker_engine
+
+    return DockerCluster(project, docker_engine.require())

@@ -14,7 +14,7 @@ HIDDEN = "********"
 
 def describe(cluster: Cluster, database: str | None, *, reveal: bool) -> dict[str, Any]:
     """What an application needs: both routers, the CA file, user and database."""
-    info = cluster.conninfo(database)
+    info = cluster.credentials(database)
     endpoints = cluster.outputs()["postgres_endpoints"]
     return {
         "hosts": [str(each["host"]) for each in endpoints["read_write"]],
@@ -56,7 +56,7 @@ def as_environment(found: dict[str, Any], *, reveal: bool) -> str:
 
 def describe_redis(cluster: Cluster, *, reveal: bool) -> dict[str, Any]:
     """What an application needs: the routers; or else the Sentinels and a certificate to show."""
-    access = cluster.redis_access()
+    access = cluster.redis_given()
     return {
         "hosts": [access.host] * len(access.ports),
         "ports": list(access.ports),

@@ -5,30 +5,17 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import click
 
 from cli.apply import applier
-from cli.cluster import Cluster
+from cli.docker_cluster import DockerCluster
 from cli.errors import UserError
 from cli.host import base_image, checks, docker_engine
 from cli.project import PROJECT, Project, current_project
+from cli.result import Result
 from settings.errors import SettingsError
-
-
-@dataclass(frozen=True)
-class Result:
-    """One check: what was looked at, what was found, and the fix when it is not right."""
-
-    check: str
-    found: str
-    fix: str = ""
-
-    @property
-    def fine(self) -> bool:
-        """Nothing to do."""
-        return not self.fix
 
 
 def _engine_fix() -> str:
@@ -49,6 +36,11 @@ def examine(project: Project) -> Iterator[Result]:
         yield Result("stack file", f"stack {project.stack} is well formed")
     except SettingsError as error:
         yield Result("stack file", str(error), "correct it; every key is in settings/schema.json")
+        return
+    if project.on_kubernetes:
+        from cli.kubernetes_doctor import examine_on_kubernetes
+
+        yield from examine_on_kubernetes(project)
         return
     try:
         client = docker_engine.connect()
@@ -79,7 +71,7 @@ def examine(project: Project) -> Iterator[Result]:
     except UserError as error:
         yield Result("state", "not usable", str(error))
     yield from _certificates(project)
-    cluster = Cluster(project, client)
+    cluster = DockerCluster(project, client)
     if not cluster.containers():
         yield Result("stack", "not up")
         return
@@ -117,11 +109,18 @@ def _certificates(project: Project) -> Iterator[Result]:
 
 
 @click.command()
+@click.option("-s", "--stack", help="The stack, as before the command.")
 @click.pass_context
-def doctor(context: click.Context) -> int:
-    """Check this machine and the stack. Exit status 0: nothing to mend, 1: see the fixes."""
+def doctor(context: click.Context, stack: str | None) -> int:
+    """Check this machine and the stack. Exit status 0: nothing to mend, 1: see the fixes.
+
+    Of a stack on Kubernetes: every value that is still to be filled in, with how to find it.
+    """
+    project = current_project(context)
+    if stack is not None:
+        project = replace(project, stack=stack)
     results = []
-    for result in examine(current_project(context)):
+    for result in examine(project):
         results.append(result)
         click.secho("✓ " if result.fine else "✗ ", fg="green" if result.fine else "red", nl=False)
         click.echo(f"{result.check:14} {result.found}")

@@ -8,6 +8,12 @@ from cli.console import Steps
 from cli.host import docker_engine
 from cli.project import Project, current_project
 
+# On Kubernetes everything that holds data is protected, or left behind on purpose.
+DELETE_ON_KUBERNETES = (
+    "down stops it there, and who means its data deletes the namespace (kubectl delete namespace) "
+    "and lifts the vault's protection by hand"
+)
+
 
 def warning(project: Project, *, keep_vault: bool) -> str:
     """What is about to be deleted, and what is not."""
@@ -33,7 +39,11 @@ def down(context: click.Context, volumes: bool, keep_vault: bool, yes: bool) -> 
     if keep_vault and not volumes:
         raise click.UsageError("--keep-vault goes with --volumes; without it all data is kept")
     project = current_project(context)
-    client = docker_engine.require()
+    if volumes:
+        project.must_be_on_docker(
+            "down --volumes", DELETE_ON_KUBERNETES.format(stack=project.stack)
+        )
+    client = None if project.on_kubernetes else docker_engine.require()
     if volumes:
         confirm(
             project.stack,

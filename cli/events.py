@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli.cluster import Cluster, ask_events, open_cluster
-from cli.containers import execute, first_running, name_of
+from cli.containers import CannotBeAsked, Container, execute, first_running
 from cli.errors import OperationFailed
 from cli.interrupts import insistent
 
@@ -37,7 +37,7 @@ LAYOUT = "{:<23}  {:<8}  {:<16}  {:<23}  {}"
 Event = dict[str, Any]
 
 
-def find(cluster: Cluster) -> Any:
+def find(cluster: Cluster) -> Container:
     """The container that knows. Raises OperationFailed when none runs."""
     container = first_running(cluster, "events")
     if container is None:
@@ -48,14 +48,14 @@ def find(cluster: Cluster) -> Any:
     return container
 
 
-def recorded(container: Any) -> list[Event]:
+def recorded(container: Container) -> list[Event]:
     """Every event there is, oldest first. Raises OperationFailed."""
     command = ask_events("/events", "--fail", "--show-error", seconds=ANSWER_SECONDS)
     result = execute(container, command, demux=True)
     said, complaint = (part or b"" for part in result.output)
     if result.exit_code:
         raise OperationFailed(
-            f"{name_of(container)} does not answer: ./selfmonitor logs {name_of(container)}",
+            f"{container.member} does not answer: ./selfmonitor logs {container.member}",
             tuple(complaint.decode(errors="replace").splitlines()),
         )
     return [json.loads(line) for line in said.splitlines() if line]
@@ -69,7 +69,7 @@ def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from whole
 
 
-def follow(container: Any, after: int) -> Generator[Event, None, None]:
+def follow(container: Container, after: int) -> Generator[Event, None, None]:
     """Each event as it happens, until the container stops. Raises OperationFailed."""
     while True:
         path = f"/events?follow=1&after={after}"
@@ -94,18 +94,16 @@ def follow(container: Any, after: int) -> Generator[Event, None, None]:
                 _end(container, number)
         if status in (REFUSED, NO_SERVER):
             raise OperationFailed(
-                f"{name_of(container)} lets nobody follow just now: "
-                f"./selfmonitor logs {name_of(container)}"
+                f"{container.member} lets nobody follow just now: "
+                f"./selfmonitor logs {container.member}"
             )
         if status != TIME_IS_OVER:
             return
 
 
-def _end(container: Any, number: str) -> None:
+def _end(container: Container, number: str) -> None:
     """Ends what was left in the container; it may have stopped, and all with it."""
-    import docker.errors
-
-    with suppress(docker.errors.DockerException, OSError):
+    with suppress(CannotBeAsked, OSError):
         container.exec_run(["/bin/sh", "-c", END, number])
 
 
@@ -153,4 +151,4 @@ def events(
     with closing(follow(container, found[-1]["id"] if found else 0)) as following:
         for event in filter(wanted, following):
             show(event)
-    click.echo(f"selfmonitor: {name_of(container)} has stopped", err=True)
+    click.echo(f"selfmonitor: {container.member} has stopped", err=True)

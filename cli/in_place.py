@@ -16,15 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cli import under_way
 from cli.apply import applier
-from cli.cluster import ANSWER_SECONDS, AUTHORITY, CERTIFICATE, KEY, Cluster
+from cli.cluster import ANSWER_SECONDS, AUTHORITY, CERTIFICATE, KEY
 from cli.confirm import confirm
 from cli.console import Steps
+from cli.containers import Container, execute
+from cli.docker_cluster import DockerCluster
 from cli.errors import OperationFailed, UserError
 from cli.point import fixed
 from cli.recovered import ask_for_full_backup
@@ -97,7 +99,7 @@ def _read(note: under_way.Note) -> Progress | None:
 
 
 def restore(
-    cluster: Cluster,
+    cluster: DockerCluster,
     client: "docker.DockerClient",
     asked: str,
     steps: Steps,
@@ -134,7 +136,7 @@ def restore(
     by = applier(recovering, client)
     by.up(steps)
     write_credentials(project, by)
-    cluster = Cluster(project, client)
+    cluster = DockerCluster(project, client)
     wait_until_healthy(cluster, steps, RECOVERED_SECONDS)
     ask_for_full_backup(cluster, steps)
     note.remove()
@@ -143,9 +145,9 @@ def restore(
     return progress.point
 
 
-def _must_be_whole(cluster: Cluster) -> None:
+def _must_be_whole(cluster: DockerCluster) -> None:
     """Nothing is stopped that could not be brought back: all that the way back needs is there."""
-    states = [container.attrs["State"] for container in cluster.containers("etcd")]
+    states = [container.state for container in cluster.containers("etcd")]
     if "running" not in states or not cluster.containers("postgres"):
         raise UserError(
             f"stack {cluster.stack} is not up: ./selfmonitor -s {cluster.stack} up; where its "
@@ -168,7 +170,7 @@ class _Run:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: DockerCluster,
         client: "docker.DockerClient",
         note: under_way.Note,
         progress: Progress,
@@ -204,7 +206,7 @@ class _Run:
 
     def _stop_all(self, members: list[str]) -> None:
         def stop(member: str) -> None:
-            container = self._cluster.container(member)
+            container = self._cluster.container(member).raw
             if container.status == "paused":
                 container.unpause()
             # Docker's own default of 10 s would cut PostgreSQL's shutdown short.
@@ -221,7 +223,7 @@ class _Run:
         self._note.write(vars(self._progress))
         prefix = NAMESPACE.format(stack=self._cluster.stack)
         for container in self._cluster.containers("etcd"):
-            if container.attrs["State"] == "running" and _delete_keys(container, prefix):
+            if container.state == "running" and _delete_keys(container, prefix):
                 return
         raise OperationFailed(
             "no etcd member forgets the cluster: ./selfmonitor status; the same command goes on"
@@ -246,7 +248,7 @@ class _Run:
         return on_data(self._cluster, self._client, member, script, *arguments)
 
 
-def _delete_keys(container: Any, prefix: str) -> bool:
+def _delete_keys(container: Container, prefix: str) -> bool:
     """Through etcd's own HTTP gateway, as Patroni speaks to it; whether it says that it has."""
 
     def encoded(key: bytes) -> str:
@@ -256,20 +258,21 @@ def _delete_keys(container: Any, prefix: str) -> bool:
     # etcd's way to say “all that begin with”: up to the next possible key.
     end = key[:-1] + bytes([key[-1] + 1])
     body = json.dumps({"key": encoded(key), "range_end": encoded(end)})
-    result = container.exec_run(
+    result = execute(
+        container,
         [
             *("curl", "--silent", "--fail", "--max-time", str(ETCD_SECONDS)),
             *("--connect-timeout", str(ANSWER_SECONDS)),
             *("--cacert", AUTHORITY, "--cert", CERTIFICATE, "--key", KEY, "--data", body),
             f"https://localhost:{ETCD_PORT}/v3/kv/deleterange",
-        ]
+        ],
     )
     with suppress(ValueError):
         return result.exit_code == 0 and "header" in json.loads(result.output)
     return False
 
 
-def data_members(cluster: Cluster, client: "docker.DockerClient") -> list[str]:
+def data_members(cluster: DockerCluster, client: "docker.DockerClient") -> list[str]:
     """Members of PostgreSQL that have a data volume, running or not."""
     labels = [f"{LABEL_STACK}={cluster.stack}", f"{LABEL_ROLE}={ROLE_DATA}"]
     labels.append(f"{LABEL_WORKLOAD}=postgres")
@@ -278,7 +281,7 @@ def data_members(cluster: Cluster, client: "docker.DockerClient") -> list[str]:
 
 
 def on_data(
-    cluster: Cluster, client: "docker.DockerClient", member: str, script: str, *arguments: str
+    cluster: DockerCluster, client: "docker.DockerClient", member: str, script: str, *arguments: str
 ) -> str:
     """Runs a shell script over a member's data volume, in a container of its own that has nothing
     else; its output. Raises OperationFailed.
@@ -321,17 +324,17 @@ def on_data(
     return str(said)
 
 
-def _image(cluster: Cluster, client: "docker.DockerClient") -> str:
+def _image(cluster: DockerCluster, client: "docker.DockerClient") -> str:
     """The members' own; where there is no member any more, the newest there is."""
     for member in cluster.members("postgres"):
-        return str(cluster.container(member).attrs["Image"])
+        return str(cluster.container(member).raw.attrs["Image"])
     for image in client.images.list(name="selfmonitor/postgres"):
         return str(image.id)
     raise OperationFailed("there is no image of PostgreSQL on this machine")
 
 
 def forget_old_data(
-    cluster: Cluster, client: "docker.DockerClient", steps: Steps, *, yes: bool
+    cluster: DockerCluster, client: "docker.DockerClient", steps: Steps, *, yes: bool
 ) -> None:
     """Deletes what restores in place have set aside. Raises UserError when not confirmed."""
     if under_way.in_place(cluster.project).read() is not None:

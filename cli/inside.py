@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from cli.cluster import Cluster
+from cli.containers import first_running
 from cli.errors import OperationFailed, UserError
 
 # The secret arrives on a descriptor, lives in memory-backed /tmp in a file only this user reads,
@@ -27,23 +28,22 @@ def run_in_container(
     script: with $SECRET, the path of a file that holds `secret`. arguments: $0 and those that
     follow. hint: how to have the program on this machine instead.
     """
-    docker_client = shutil.which("docker")
-    if docker_client is None:
-        raise UserError(f"neither {arguments[0]} nor the docker command is installed: {hint}")
-    running = [c for c in cluster.containers(workload) if c.attrs["State"] == "running"]
-    if not running:
+    container = first_running(cluster, workload)
+    if container is None:
         raise OperationFailed(f"no {workload} container of stack {cluster.stack} runs")
-    name = running[0].attrs["Names"][0].lstrip("/")
+    into = container.command_line()
+    if shutil.which(into[0]) is None:
+        raise UserError(f"neither {arguments[0]} nor the {into[0]} command is installed: {hint}")
     path = f"/tmp/.secret-{os.getpid()}"
     placed = subprocess.run(
-        [docker_client, "exec", "-i", name, "sh", "-c", f"umask 077; cat > {path}"],
+        [*into, "sh", "-c", f"umask 077; cat > {path}"],
         input=secret,
         text=True,
         check=False,
     )
     if placed.returncode:
         raise OperationFailed(f"{arguments[0]} could not be prepared (see above)")
-    interactive = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
-    command = [docker_client, "exec", *interactive, "-e", f"SECRET={path}", name]
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    command = container.command_line(terminal=terminal, environment={"SECRET": path})
     command += ["sh", "-c", SCRIPT.format(script=script), *arguments]
     return subprocess.run(command, check=False).returncode

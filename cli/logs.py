@@ -13,8 +13,5 @@ from cli.cluster import open_cluster
 def logs(context: click.Context, member: str, follow: bool, lines: int) -> None:
     """Show a member's log, e.g. logs postgres-1."""
     container = open_cluster(context).container(member)
-    if not follow:
-        click.echo(container.logs(tail=lines).decode(errors="replace"), nl=False)
-        return
-    for chunk in container.logs(stream=True, follow=True, tail=lines):
+    for chunk in container.logs(tail=lines, follow=follow):
         click.echo(chunk.decode(errors="replace"), nl=False)

@@ -46,7 +46,8 @@ def preview(context: click.Context, output: str, everything: bool) -> None:
     """Show what up would do, and change nothing."""
     project = current_project(context)
     _ = project.settings
-    plan = applier(project, docker_engine.require()).plan()
+    client = None if project.on_kubernetes else docker_engine.require()
+    plan = applier(project, client).plan()
     if output == "json":
         click.echo(as_json(project.stack, plan))
         return

@@ -73,14 +73,25 @@ class Project:
 
     @cached_property
     def settings(self) -> StackSettings:
-        """Raises SettingsError; UserError for a stack that these commands cannot look after."""
-        found = from_engine(self.configuration, self.stack)
-        if found.platform != "docker":
+        """Raises SettingsError."""
+        return from_engine(self.configuration, self.stack)
+
+    @property
+    def on_kubernetes(self) -> bool:
+        """Whether the stack file says so. Raises SettingsError when it cannot be read.
+
+        What is left on Docker of a stack whose file is gone can still be looked at and taken down.
+        """
+        if self.config_file is None and not (self.root / f"Pulumi.{self.stack}.yaml").exists():
+            return False
+        return self.configuration.get(f"{PROJECT}:platform") == "kubernetes"
+
+    def must_be_on_docker(self, what: str, instead: str) -> None:
+        """Raises UserError on another platform, before anything is asked of Docker."""
+        if self.on_kubernetes:
             raise UserError(
-                f"stack {self.stack} runs on Kubernetes, and these commands know Docker alone: "
-                f"pulumi up --stack {self.stack} applies it"
+                f"{what} is for Docker, and stack {self.stack} runs on Kubernetes: {instead}"
             )
-        return found
 
     @property
     def directory(self) -> Path:

@@ -46,13 +46,21 @@ def _conninfo(info: dict[str, str]) -> str:
     )
 
 
-def _with_container(cluster: Cluster, info: dict[str, str], arguments: tuple[str, ...]) -> int:
-    """Psql of a PostgreSQL container, through the router all the same."""
-    router = cluster.router_inside(info["port"], Segment.DATA)
-    inside = {**info, **router, "sslrootcert": "/etc/selfmonitor/ca.crt"}
+def _with_container(
+    cluster: Cluster, database: str | None, replica: bool, arguments: tuple[str, ...]
+) -> int:
+    """Psql of a container that has one, through the router all the same."""
+    endpoints = cluster.outputs()["postgres_endpoints"]
+    endpoint = endpoints["read_only" if replica else "read_write"][0]
+    router = cluster.router_inside(str(int(endpoint["port"])), Segment.DATA)
+    inside = {
+        **cluster.credentials(database),
+        **router,
+        "sslrootcert": "/etc/selfmonitor/ca.crt",
+    }
     return run_in_container(
         cluster,
-        "postgres",
+        cluster.beside_router[Segment.DATA],
         secret=password_line(inside),
         script='PGPASSFILE=$SECRET psql "$@"',
         arguments=("psql", _conninfo(inside), *arguments),
@@ -62,9 +70,7 @@ def _with_container(cluster: Cluster, info: dict[str, str], arguments: tuple[str
 
 def beside(cluster: Cluster, database: str | None) -> dict[str, str]:
     """The same for the instance beside the cluster: another port and no router."""
-    settings = cluster.project.settings
-    port = {"host": str(settings.bind_address), "port": str(settings.backup.side_port)}
-    return {**cluster.conninfo(database), **port}
+    return {**cluster.credentials(database), **cluster.way_beside()}
 
 
 def _beside_in_container(cluster: Cluster, info: dict[str, str], arguments: tuple[str, ...]) -> int:
@@ -112,7 +118,6 @@ def psql(
         if shutil.which("psql"):
             return _with_own_psql(info, arguments)
         return _beside_in_container(cluster, info, arguments)
-    info = cluster.conninfo(database, read_only=replica)
     if shutil.which("psql"):
-        return _with_own_psql(info, arguments)
-    return _with_container(cluster, info, arguments)
+        return _with_own_psql(cluster.conninfo(database, read_only=replica), arguments)
+    return _with_container(cluster, database, replica, arguments)

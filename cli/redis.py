@@ -1,15 +1,14 @@
 """The Redis half of a running stack: how it is, and how to reach or break it."""
 
-import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cli.containers import CannotBeAsked, Container, execute
 from cli.errors import OperationFailed, UserError
 from cli.project import Project
-from platforms.docker_names import LABEL_ADDRESSES, LABEL_MEMBER
 
 PORT = 6379
 SENTINEL_PORT = 26379
@@ -77,9 +76,11 @@ class RedisStatus:
 
 @dataclass(frozen=True)
 class RedisAccess:
-    """How an application reaches Redis. `ports`: of each router, at `host`. `sentinels`: their
-    addresses (host, port), and `service` the name they know the primary by. The files are paths;
-    certificate and key are what Redis and Sentinel want of a client, the routers want none.
+    """How an application reaches Redis. `ports`: of each router, at `host`, whose name its
+    certificate bears; `address`: where that name leads, if it leads nowhere on this machine.
+    `sentinels`: their addresses (host, port), none if they cannot be reached, and `service` the
+    name they know the primary by. The files are paths; certificate and key are what Redis and
+    Sentinel want of a client, the routers want none.
     """
 
     host: str
@@ -91,6 +92,7 @@ class RedisAccess:
     ca_file: str
     certificate_file: str
     key_file: str
+    address: str | None = None
 
 
 def parse_info(text: str) -> dict[str, str]:
@@ -191,20 +193,19 @@ def _sentinel(name: str, lines: Sequence[str] | str, names: Mapping[str, str]) -
 class InsideWriter:
     """A writer in a member's own container; see images/redis/write-inside."""
 
-    def __init__(self, client: Any, container: Any, seconds: float, key: str, password: str):
-        from docker.utils.socket import frames_iter
-
-        started = client.api.exec_create(
-            container.id, ["/usr/local/bin/write-inside", str(seconds), key], stdin=True
-        )
-        self._socket = client.api.exec_start(started["Id"], socket=True)
-        raw = getattr(self._socket, "_sock", self._socket)
-        raw.sendall(password.encode() + b"\n")
+    def __init__(self, container: Container, seconds: float, key: str, password: str):
+        command = ["/usr/local/bin/write-inside", str(seconds), key]
+        self._conversation = container.converse(command)
+        self._conversation.send(password.encode() + b"\n")
         self._output = bytearray()
+        self._broken: CannotBeAsked | None = None
 
         def read() -> None:
-            for _, data in frames_iter(self._socket, tty=False):  # type: ignore[no-untyped-call]
-                self._output.extend(data)
+            try:
+                for data in self._conversation.said():
+                    self._output.extend(data)
+            except CannotBeAsked as error:
+                self._broken = error
 
         self._reader = threading.Thread(target=read, daemon=True)
         self._reader.start()
@@ -212,19 +213,24 @@ class InsideWriter:
         while b"\n" not in self._output:
             if not self._reader.is_alive() or time.monotonic() > deadline:
                 raise OperationFailed(
-                    f"no write was accepted from within {container.name}: "
+                    f"no write was accepted from within {container.member}: "
                     + self._output.decode(errors="replace")
                 )
             time.sleep(0.02)
 
     def result(self) -> list[float]:
-        """When a write was accepted, seconds since the epoch, in order; waits for its end."""
+        """When a write was accepted, seconds since the epoch, in order; waits for its end.
+
+        Raises OperationFailed when it was lost sight of.
+        """
         self._reader.join()
+        if self._broken is not None:
+            raise OperationFailed(f"the writer inside was lost sight of: {self._broken}")
         return [float(line) for line in self._output.decode().splitlines()]
 
     def close(self) -> None:
         """Lets go of it; it ends when its time is up."""
-        self._socket.close()
+        self._conversation.close()
 
 
 class RedisPart:
@@ -232,13 +238,12 @@ class RedisPart:
 
     project: Project
     stack: str
-    _client: Any
 
-    def containers(self, workload: str | None = None) -> list[Any]:
+    def containers(self, workload: str | None = None) -> list[Container]:
         """See Cluster."""
         raise NotImplementedError
 
-    def container(self, member: str) -> Any:
+    def container(self, member: str) -> Container:
         """See Cluster."""
         raise NotImplementedError
 
@@ -255,22 +260,25 @@ class RedisPart:
         members, sentinels = self.containers("redis"), self.containers("sentinel")
         if not members:
             return RedisStatus(None, (), ())
-        addresses = {_name(c): _address(c) for c in (*members, *sentinels)}
-        targets = [f"{_name(c)}=redis:{addresses[_name(c)]}:{PORT}" for c in members]
-        targets += [f"{_name(c)}=sentinel:{addresses[_name(c)]}:{SENTINEL_PORT}" for c in sentinels]
+        targets = [f"{c.member}=redis:{c.address}:{PORT}" for c in members]
+        targets += [f"{c.member}=sentinel:{c.address}:{SENTINEL_PORT}" for c in sentinels]
         answers = _look([*sentinels, *members], targets)
         infos: dict[str, Mapping[str, str] | str] = {}
         words: dict[str, Sequence[str] | str] = {}
         for container in members:
-            info = parse_info(answers.get(_name(container), ""))
-            infos[_name(container)] = info if "used_memory" in info else _why(container)
+            info = parse_info(answers.get(container.member, ""))
+            infos[container.member] = info if "used_memory" in info else _why(container)
         for container in sentinels:
-            lines = answers.get(_name(container), "").splitlines()
-            words[_name(container)] = lines if len(lines) > 2 else _why(container)
-        names = {addresses[_name(c)]: _name(c) for c in members}
+            lines = answers.get(container.member, "").splitlines()
+            words[container.member] = lines if len(lines) > 2 else _why(container)
+        names = {c.address: c.member for c in members}
         return combine(infos, words, names, time.time())
 
     def redis_access(self) -> RedisAccess:
+        """How Redis is reached from this machine. Raises UserError as `redis_given`."""
+        return self.redis_given()
+
+    def redis_given(self) -> RedisAccess:
         """What an application is given. Raises UserError when the stack was never up."""
         outputs = self.outputs()
         endpoints = outputs["redis_endpoints"]["read_write"]
@@ -299,9 +307,8 @@ class RedisPart:
             self.container(to)
             raise UserError(f"{to} is no Redis member")
         self.note_switchover("redis", status.leader)
-        result = self.container(status.leader).exec_run(
-            ["timeout", str(SWITCHOVER_SECONDS), "/usr/local/bin/hand-over", *([to] if to else [])]
-        )
+        command = ["timeout", str(SWITCHOVER_SECONDS), "/usr/local/bin/hand-over"]
+        result = execute(self.container(status.leader), [*command, *([to] if to else [])])
         text = str(result.output.decode(errors="replace")).strip()
         if result.exit_code:
             raise OperationFailed(f"Redis switchover did not happen: {text or 'no answer'}")
@@ -311,32 +318,20 @@ class RedisPart:
         """Starts a writer in that member's container, against itself; returns once it writes."""
         key = f"selfmonitor_drill:inside:{member}"
         password = self.outputs()["redis_password"]
-        return InsideWriter(self._client, self.container(member), seconds, key, password)
+        return InsideWriter(self.container(member), seconds, key, password)
 
 
-def _name(container: Any) -> str:
-    return str(container.attrs["Labels"][LABEL_MEMBER])
-
-
-def _address(container: Any) -> str:
-    """In the one segment that members and Sentinels are in."""
-    (address,) = json.loads(container.attrs["Labels"][LABEL_ADDRESSES]).values()
-    return str(address)
-
-
-def _look(containers: list[Any], targets: list[str]) -> dict[str, str]:
+def _look(containers: list[Container], targets: list[str]) -> dict[str, str]:
     """{name: answer} as the first of the containers that can tell sees them; see images/redis/look.
 
     Who sees nobody, not even itself, is cut off; the next one is asked.
     """
-    import docker.errors
-
     for container in containers:
-        if container.attrs["State"] != "running":
+        if container.state != "running":
             continue
         try:
             result = container.exec_run(["/usr/local/bin/look", SERVICE, *targets])
-        except docker.errors.APIError:
+        except CannotBeAsked:
             continue
         found = parse_answers(result.output.decode(errors="replace"))
         if any(found.values()):
@@ -353,6 +348,5 @@ def parse_answers(text: str) -> dict[str, str]:
     return found
 
 
-def _why(container: Any) -> str:
-    state = str(container.attrs["State"])
-    return state if state != "running" else "unreachable"
+def _why(container: Container) -> str:
+    return container.state if container.state != "running" else "unreachable"

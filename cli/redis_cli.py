@@ -17,7 +17,8 @@ INSIDE = "/etc/selfmonitor"
 def _with_own(cluster: Cluster, arguments: tuple[str, ...]) -> int:
     """This machine's redis-cli, through the first router."""
     access = cluster.redis_access()
-    command = ["redis-cli", "-h", access.host, "-p", str(access.ports[0])]
+    host = access.address or access.host
+    command = ["redis-cli", "-h", host, "-p", str(access.ports[0])]
     command += ["--tls", "--cacert", access.ca_file, "--user", access.username]
     # Of this one process; an argument would be seen by everybody.
     environment = {**os.environ, "REDISCLI_AUTH": access.password}
@@ -27,18 +28,20 @@ def _with_own(cluster: Cluster, arguments: tuple[str, ...]) -> int:
 
 
 def _with_container(cluster: Cluster, member: str | None, arguments: tuple[str, ...]) -> int:
-    """Redis-cli of a Redis container: through the first router, or to a member itself."""
-    access = cluster.redis_access()
+    """Redis-cli of a container that has one: through the first router, or to a member itself."""
+    access = cluster.redis_given()
     if member is None:
+        workload = cluster.beside_router[Segment.CACHE]
         router = cluster.router_inside(str(access.ports[0]), Segment.CACHE)
         host, port = router["hostaddr"], router["port"]
     else:
+        workload = "redis"
         host, port = cluster.address(member, Segment.CACHE), str(PORT)
     options = ("-h", host, "-p", port, "--tls", "--user", access.username, "--no-auth-warning")
     files = ("--cacert", f"{INSIDE}/ca.crt", "--cert", f"{INSIDE}/tls.crt")
     return run_in_container(
         cluster,
-        "redis",
+        workload,
         secret=access.password,
         script='REDISCLI_AUTH=$(cat "$SECRET"); export REDISCLI_AUTH; redis-cli "$@"',
         arguments=("redis-cli", *options, *files, "--key", f"{INSIDE}/tls.key", *arguments),

@@ -126,10 +126,15 @@ def restore(
     if dropping:
         drop(open_cluster(context))
         return
+    project.must_be_on_docker(
+        "restore in place",
+        "restore --to POINT restores beside, and restore-table copies from there",
+    )
     from cli import in_place
+    from cli.docker_cluster import DockerCluster
 
     client = docker_engine.require()
-    cluster = Cluster(project, client)
+    cluster = DockerCluster(project, client)
     steps = Steps()
     with project.lock():
         if to is None:

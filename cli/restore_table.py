@@ -9,7 +9,7 @@ import click
 
 from cli import backup_inside
 from cli.cluster import Cluster, open_cluster
-from cli.containers import name_of
+from cli.containers import Container, execute
 from cli.errors import OperationFailed, UserError
 from cli.figures import size
 from cli.psql import beside
@@ -105,14 +105,14 @@ def look(side: "psycopg.Connection[Any]", table: Table) -> Source:
     return Source(table, row[0], int(row[1]), tuple(tuple(c) for c in columns))
 
 
-def dumped(container: Any, database: str, table: Table, section: str) -> str:
+def dumped(container: Container, database: str, table: Table, section: str) -> str:
     """SQL that makes the table (pre-data) or its indexes and constraints (post-data)."""
     command = ["/bin/sh", "-c", DUMP, database, section, table.pattern]
-    result = container.exec_run(command, demux=True)
+    result = execute(container, command, demux=True)
     said, complaint = (part or b"" for part in result.output)
     if result.exit_code:
         raise OperationFailed(
-            f"pg_dump in {name_of(container)} does not tell how {table} is made",
+            f"pg_dump in {container.member} does not tell how {table} is made",
             tuple(complaint.decode(errors="replace").splitlines()[-5:]),
         )
     lines = said.decode().splitlines()

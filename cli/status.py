@@ -13,7 +13,6 @@ from cli.cluster import Cluster, open_cluster
 from cli.errors import OperationFailed
 from cli.figures import seconds_since, span
 from cli.health import reasons
-from platforms.docker_names import LABEL_MEMBER, LABEL_WORKLOAD
 
 WATCH_SECONDS = 2
 # The parts of the backup service, and those of them that say something of themselves.
@@ -23,34 +22,16 @@ BACKUP_SPEAKERS = ("backup", "replication", "restore-test")
 STALE_SECONDS = 120
 
 
-def endpoints(cluster: Cluster) -> dict[str, list[str]]:
-    """host:port of each router, by purpose, from the stack file alone."""
-    settings = cluster.project.settings
-    routers = settings.postgres.routers
-    host = settings.bind_address
-    return {
-        "read_write": [f"{host}:{port}" for port in routers.published(routers.read_write_port)],
-        "read_only": [f"{host}:{port}" for port in routers.published(routers.read_only_port)],
-        "redis": [f"{host}:{port}" for port in settings.redis_ports],
-    }
-
-
 def others(cluster: Cluster) -> list[dict[str, str]]:
-    """Those that do not speak for themselves: {name, workload, state} by Docker's word."""
+    """Those that do not speak for themselves: {name, workload, state} by the platform's word."""
     result = []
     for container in cluster.containers():
-        labels = container.attrs["Labels"]
-        if labels[LABEL_WORKLOAD] in ("postgres", "redis", "sentinel"):
+        if container.workload in ("postgres", "redis", "sentinel"):
             continue
-        text = container.attrs["Status"]
-        health = text.rpartition("(")[2].rstrip(")") if "(" in text else ""
-        running = container.attrs["State"] == "running"
-        state = (
-            health if running and health in ("healthy", "unhealthy") else container.attrs["State"]
-        )
-        result.append(
-            {"name": labels[LABEL_MEMBER], "workload": labels[LABEL_WORKLOAD], "state": state}
-        )
+        state = container.state
+        if state == "running":
+            state = container.health or state
+        result.append({"name": container.member, "workload": container.workload, "state": state})
     return result
 
 
@@ -83,7 +64,7 @@ def collect(cluster: Cluster) -> dict[str, Any]:
         "routers": [each for each in rest if each["workload"] == "router"],
         "events": [each for each in rest if each["workload"] == "events"],
         "backup": backup,
-        "endpoints": endpoints(cluster),
+        "endpoints": cluster.endpoints(),
     }
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from cli import under_way
+from cli import credentials, under_way
 from cli.apply import Applier, applier
-from cli.cluster import Cluster
+from cli.cluster import Cluster, open_cluster
 from cli.console import Step, Steps
+from cli.docker_cluster import DockerCluster
 from cli.errors import OperationFailed, UserError
 from cli.from_backup import Beginning, decide, refuse_during_restore
 from cli.host import base_image, certificates, checks, docker_engine
@@ -48,7 +49,7 @@ def wait_until_healthy(cluster: Cluster, steps: Steps, seconds: int = HEALTHY_SE
     with steps.step("every standby streaming, every router answering") as step:
         _wait(cluster.postgres_status, "PostgreSQL", step, deadline, seconds)
         for endpoint in cluster.outputs()["postgres_endpoints"]["read_write"]:
-            _patiently(_log_in, cluster, int(endpoint["port"]), deadline)
+            _patiently(_log_in, cluster, cluster.way_in(endpoint), deadline)
     with steps.step("every Redis replica in step, every Sentinel agreeing") as step:
         _wait(cluster.redis_status, "Redis", step, deadline, seconds)
         for port in cluster.redis_access().ports:
@@ -80,11 +81,11 @@ class _Refused(Exception):
 
 
 def _patiently(
-    attempt: Callable[[Cluster, int], None], cluster: Cluster, port: int, deadline: float
+    attempt: Callable[[Cluster, Any], None], cluster: Cluster, way: Any, deadline: float
 ) -> None:
     while True:
         try:
-            attempt(cluster, port)
+            attempt(cluster, way)
             return
         except _Refused as refused:
             if time.monotonic() > deadline:
@@ -92,51 +93,33 @@ def _patiently(
             time.sleep(0.5)
 
 
-def _log_in(cluster: Cluster, port: int) -> None:
+def _log_in(cluster: Cluster, way: dict[str, str]) -> None:
     import psycopg
 
     try:
-        arguments: dict[str, Any] = {**cluster.conninfo(), "port": str(port)}
+        arguments: dict[str, Any] = {**way, **cluster.credentials()}
         with psycopg.connect(**arguments, connect_timeout=5) as connection:
             connection.execute("SELECT 1")
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
-        raise _Refused(f"the router on port {port} lets nobody in: {reason}") from None
+        raise _Refused(f"the router on port {way['port']} lets nobody in: {reason}") from None
 
 
 def _ping(cluster: Cluster, port: int) -> None:
     import redis
 
-    access = cluster.redis_access()
+    from cli.redis_client import through_router
+
     try:
-        with redis.Redis(
-            host=access.host,
-            port=port,
-            username=access.username,
-            password=access.password,
-            ssl=True,
-            ssl_ca_certs=access.ca_file,
-            socket_timeout=5,
-        ) as client:
+        with through_router(cluster.redis_access(), port, socket_timeout=5) as client:
             client.ping()
     except redis.RedisError as error:
         raise _Refused(f"the router on port {port} lets nobody in: {error}") from None
 
 
 def write_credentials(project: Project, by: Applier) -> None:
-    """The authority's certificate, by which clients verify the servers, and what they show."""
-    from standalone.state import replace_file
-
-    outputs = by.outputs()
-    for path, output, mode in (
-        (project.authority_file, "ca_certificate", 0o644),
-        (project.application_certificate_file, "application_certificate", 0o644),
-        (project.application_key_file, "application_key", 0o600),
-    ):
-        text = outputs[output]
-        if not path.exists() or path.read_text() != text:
-            replace_file(path, text.encode())
-        path.chmod(mode)
+    """See cli.credentials.write."""
+    credentials.write(project, by.outputs())
 
 
 def panel(cluster: Cluster, seconds: float, changed: bool) -> None:
@@ -151,8 +134,8 @@ def panel(cluster: Cluster, seconds: float, changed: bool) -> None:
     def addresses(kind: str) -> str:
         return "  ".join(f"{each['host']}:{int(each['port'])}" for each in endpoints[kind])
 
-    info = cluster.conninfo()
-    redis = cluster.redis_access()
+    info = cluster.credentials()
+    redis = cluster.redis_given()
     ports = "  ".join(f"{redis.host}:{port}" for port in redis.ports)
     run = command_line(cluster.stack)
     lines = [
@@ -190,11 +173,32 @@ def recover(
     if not beginning.redis:
         steps.line("✓ Redis has lost nothing and is left alone")
     write_credentials(project, by)
-    cluster = Cluster(project, client)
+    cluster = DockerCluster(project, client)
     wait_until_healthy(cluster, steps, RECOVERED_SECONDS)
     ask_for_full_backup(cluster, steps, beginning.since)
     under_way.from_backup(project).remove()
     steps.line(f"✓ recovered from {beginning} in {time.monotonic() - begun:.1f} s")
+
+
+# Members look for a recovery only where they have no data, so that it may stand there meanwhile.
+RECOVERY_ON_KUBERNETES = (
+    "put recovery: {source: vault} into its stack file for one up, and take it out again"
+)
+
+
+def up_on_kubernetes(project: Project, steps: Steps) -> bool:
+    """Has the Pulumi CLI apply the stack and waits until it is whole; whether it was changed.
+
+    Raises UserError, before anything is asked of the cluster, where there is no CLI.
+    """
+    from cli.kubernetes_cluster import open_on_kubernetes
+
+    by = applier(project, None)
+    changed = by.up(steps)
+    write_credentials(project, by)
+    # A member may still be copying what it begins with: the CLI has waited for readiness.
+    wait_until_healthy(open_on_kubernetes(project), steps)
+    return changed
 
 
 @click.command()
@@ -223,6 +227,13 @@ def up(context: click.Context, from_backup: bool, source: str | None, to: str | 
     project = current_project(context)
     steps = Steps()
     _ = project.settings
+    if project.on_kubernetes:
+        if from_backup:
+            project.must_be_on_docker("up --from-backup", RECOVERY_ON_KUBERNETES)
+        with project.lock():
+            changed = up_on_kubernetes(project, steps)
+        panel(open_cluster(context), time.monotonic() - begun, changed)
+        return
     with project.lock():
         client = prepare(project, steps)
         refuse_during_restore(project)
@@ -232,6 +243,6 @@ def up(context: click.Context, from_backup: bool, source: str | None, to: str | 
         by = applier(project, client)
         changed = by.up(steps) or beginning is not None
         write_credentials(project, by)
-        cluster = Cluster(project, client)
+        cluster = DockerCluster(project, client)
         wait_until_healthy(cluster, steps)
     panel(cluster, time.monotonic() - begun, changed)

@@ -9,7 +9,7 @@ from components.postgres_configuration import POSTGRES_PORT, REST_PORT
 from components.postgres_ha import PostgresHA
 from components.redis_sentinel import REDIS_PORT, RedisSentinel
 from components.templates import render
-from platforms.workload import Peer, Port, Readiness, Segment, Workload
+from platforms.workload import LOOPBACK, Peer, Port, Readiness, Segment, Workload
 from settings.postgres import RouterSettings
 
 HAPROXY_PRIMARY_PORT = 6000
@@ -21,6 +21,9 @@ REPLICA_MAX_LAG_MIB = 16
 PRIMARY_CHECK = "SELECT 1 / (1 - pg_catalog.pg_is_in_recovery()::int)"
 
 MEMORY_MIB = 256
+# From the moment a platform takes a router out of what clients are sent to until it has done so
+# everywhere: a matter of tenths of a second.
+LEAVING_SECONDS = 3
 
 Endpoint = dict[str, str | int]
 
@@ -107,6 +110,7 @@ class Routers(pulumi.ComponentResource):
             rest_port=REST_PORT,
             postgres_port=POSTGRES_PORT,
             health_port=HAPROXY_HEALTH_PORT,
+            loopback=LOOPBACK,
             primary_port=HAPROXY_PRIMARY_PORT,
             replica_port=HAPROXY_REPLICA_PORT,
             replica_max_lag_mib=REPLICA_MAX_LAG_MIB,
@@ -143,6 +147,9 @@ class Routers(pulumi.ComponentResource):
             readiness=Readiness(_probe(), meaning="PgBouncer and HAProxy to answer"),
             # An application that knows both addresses keeps one while the other is replaced.
             one_at_a_time=True,
+            # Until nobody is sent here any more; then transactions are ended, and nothing begun.
+            before_stop=("/bin/sleep", str(LEAVING_SECONDS)),
+            before_stop_seconds=2 * LEAVING_SECONDS,
         )
 
     def _pgbouncer(self, purpose: str, listen_port: int, server_port: int, check: str) -> str:

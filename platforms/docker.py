@@ -13,6 +13,7 @@ from platforms import docker_names as names
 from platforms.image_context import BASE, image_context
 from platforms.workload import (
     FILES_DIRECTORY,
+    LOOPBACK,
     USER_ID,
     ConsensusStore,
     EntranceNames,
@@ -294,7 +295,7 @@ class DockerPlatform:
 
     def _hosts(self, workload: Workload) -> list[docker.ContainerHostArgs]:
         """Names of every member this workload talks to, in the segment both are in."""
-        entries = dict.fromkeys(workload.loopback_names, "127.0.0.1")
+        entries = dict.fromkeys(workload.loopback_names, LOOPBACK)
         for peer in (workload, *workload.talks_to):
             shared = [segment for segment in peer.segments if segment in workload.segments]
             if not shared:

@@ -16,6 +16,10 @@ LABEL_WORKLOAD = "app.kubernetes.io/name"
 LABEL_KIND = "selfmonitor.io/kind"
 LABEL_SCOPE = "selfmonitor.io/scope"
 LABEL_ROLE = "selfmonitor.io/role"
+# A pod without it is cut off: every policy that allows something is about pods that have it.
+# Whoever takes it away fences a pod, or pulls its cable to see what happens.
+LABEL_NETWORK = "selfmonitor.io/network"
+NETWORK_JOINED = "joined"
 # The StatefulSet controller's own, on each of its pods.
 LABEL_POD = "statefulset.kubernetes.io/pod-name"
 
@@ -48,6 +52,10 @@ class Place:
         """Every pod of a workload, those of its jobs too."""
         return {LABEL_STACK: self.stack, LABEL_WORKLOAD: workload}
 
+    def network_selector(self, workload: str) -> dict[str, str]:
+        """The pods of a workload that may use the network."""
+        return {**self.selector(workload), LABEL_NETWORK: NETWORK_JOINED}
+
     def server_selector(self, workload: str) -> dict[str, str]:
         """The pods of a workload that serve."""
         return {**self.selector(workload), LABEL_KIND: KIND_SERVER}
@@ -70,12 +78,21 @@ class Place:
 
     def entrance(self, peer: Peer) -> str:
         """The Service by which clients come to a workload, as every pod of the cluster names it."""
-        return f"{entrance_name(peer)}.{self.namespace}.svc.{self.domain}"
+        return self.within(entrance_name(peer))
+
+    def within(self, name: str) -> str:
+        """The whole name of what the namespace calls `name`."""
+        return f"{name}.{self.namespace}.svc.{self.domain}"
 
 
 def entrance_name(peer: Peer) -> str:
     """The Service by which clients come to a workload."""
     return f"{peer.name}-clients"
+
+
+def egress_name(workload: str) -> str:
+    """The policy that says where a workload's pods may go."""
+    return f"{workload}-out"
 
 
 def claim_name(member: str) -> str:

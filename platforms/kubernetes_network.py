@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from platforms import kubernetes_names as names
 from platforms.kubernetes_names import Place
 from platforms.workload import Outside, Peer, Workload
 from settings.kubernetes import ClientSettings
@@ -46,6 +47,7 @@ class NetworkPolicies:
         ]
         ports = [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]
         everybody: Manifest = {"podSelector": {}}
+        joined = {"matchLabels": {names.LABEL_NETWORK: names.NETWORK_JOINED}}
         return (
             self._policy(
                 "default-deny", {**everybody, "policyTypes": ["Ingress", "Egress"]}, None, opts
@@ -53,7 +55,7 @@ class NetworkPolicies:
             self._policy(
                 "names",
                 {
-                    **everybody,
+                    "podSelector": joined,
                     "policyTypes": ["Egress"],
                     "egress": [{"to": name_service, "ports": ports}],
                 },
@@ -93,7 +95,7 @@ class NetworkPolicies:
         if egress:
             found.append(
                 self._policy(
-                    f"{workload.name}-out",
+                    names.egress_name(workload.name),
                     {
                         "podSelector": self._pods(workload),
                         "policyTypes": ["Egress"],
@@ -129,7 +131,7 @@ class NetworkPolicies:
         return (*workload.outside, *api_server)
 
     def _pods(self, peer: Peer) -> Manifest:
-        return {"matchLabels": self._place.selector(peer.name)}
+        return {"matchLabels": self._place.network_selector(peer.name)}
 
     def _policy(
         self,

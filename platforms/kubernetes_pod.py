@@ -6,7 +6,7 @@ from typing import Any
 
 from platforms import kubernetes_names as names
 from platforms.kubernetes_files import FileObjects
-from platforms.workload import FILES_DIRECTORY, USER_ID, Readiness, Scheduled, Workload
+from platforms.workload import FILES_DIRECTORY, LOOPBACK, USER_ID, Readiness, Scheduled, Workload
 
 Manifest = dict[str, Any]
 
@@ -16,6 +16,9 @@ FILES_MODE = 0o400
 MEMBER = "SELFMONITOR_MEMBER"
 # While a program starts, it is looked at this often; then liveness begins to count.
 STARTUP_SECONDS = 2
+# Of what is kept free for others, for those who give way: requests are also the weights by which
+# a node shares out its processors.
+BACKGROUND_SHARE = 0.25
 # Of a token; the kubelet writes another before four fifths of it are over.
 TOKEN_SECONDS = 3600
 
@@ -106,7 +109,11 @@ def scheduled_pod(
 
 
 def _template(workload: Workload, kind: str, spec: Manifest, options: PodOptions) -> Manifest:
-    labels = {**options.place.labels(workload.name), names.LABEL_KIND: kind}
+    labels = {
+        **options.place.labels(workload.name),
+        names.LABEL_KIND: kind,
+        names.LABEL_NETWORK: names.NETWORK_JOINED,
+    }
     if workload.consensus is not None:
         labels[names.LABEL_SCOPE] = workload.consensus.scope
     return {"metadata": {"labels": labels}, "spec": spec}
@@ -143,7 +150,12 @@ def _pod(
         ],
     }
     if workload.loopback_names:
-        spec["hostAliases"] = [{"ip": "127.0.0.1", "hostnames": list(workload.loopback_names)}]
+        # With the domain too: a resolver that begins with the search list (c-ares, in PgBouncer)
+        # asks for that name first, and would find the Service of another workload.
+        names_here = [
+            each for name in workload.loopback_names for each in (name, options.place.within(name))
+        ]
+        spec["hostAliases"] = [{"ip": LOOPBACK, "hostnames": names_here}]
     if options.pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in options.pull_secrets]
     return spec
@@ -213,7 +225,8 @@ def _probe(readiness: Readiness) -> Manifest:
 def _resources(workload: Workload, cpu_request_share: float) -> Manifest:
     memory = f"{workload.memory_mib}Mi"
     limit = round(workload.cpus * 1000)
-    request = max(1, round(limit * cpu_request_share))
+    share = cpu_request_share * (BACKGROUND_SHARE if workload.background else 1)
+    request = max(1, round(limit * share))
     return {
         "limits": {"cpu": f"{limit}m", "memory": memory},
         # All of its memory: what is killed for a neighbour's sake costs a failover.

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 # Where a workload finds its files on every platform, one flat folder.
 FILES_DIRECTORY = "/etc/selfmonitor"
+# What a container's loopback_names stand for. Not 127.0.0.1, which is localhost's: a resolver that
+# sorts the hosts file by addresses (c-ares, in PgBouncer) gives all that localhost has, ::1 too.
+LOOPBACK = "127.0.0.2"
 # Every image has this unprivileged user and this group.
 USER_ID = 10001
 

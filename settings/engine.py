@@ -1,6 +1,11 @@
-"""The configuration of a program that the Pulumi engine is running."""
+"""What the running engine tells the program, and what it is told."""
 
+import pulumi
 from pulumi.runtime import config as runtime_config
+
+from settings.errors import SettingsError
+from settings.stack import StackSettings
+from settings.unfilled import unfilled
 
 
 def current_configuration() -> dict[str, str]:
@@ -10,3 +15,20 @@ def current_configuration() -> dict[str, str]:
     """
     explicit = {str(key): str(value) for key, value in runtime_config.CONFIG.get().items()}
     return explicit or {k: str(v) for k, v in runtime_config.get_config_env().items()}
+
+
+def must_be_filled_in(settings: StackSettings, stack: str) -> None:
+    """Raises SettingsError, one line, that names every value a team has still to fill in.
+
+    At a preview it is a warning: all else can be looked at, and judged, before.
+    """
+    left = unfilled(settings)
+    if not left:
+        return
+    message = (
+        f"Pulumi.{stack}.yaml: still to be filled in: {', '.join(each.key for each in left)}; "
+        f"./selfmonitor doctor --stack {stack} says what each is and how to find it"
+    )
+    if not pulumi.runtime.is_dry_run():
+        raise SettingsError(message)
+    pulumi.log.warn(message)

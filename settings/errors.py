@@ -76,7 +76,8 @@ def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[B
     return _without_tags(model, location).model
 
 
-def _dotted(location: tuple[str | int, ...]) -> str:
+def dotted(location: tuple[str | int, ...]) -> str:
+    """Where something stands in a stack file, e.g. kubernetes.clients[1].network."""
     text = ""
     for part in location:
         if isinstance(part, int):
@@ -138,7 +139,7 @@ def explain(root: type[BaseModel], error: ValidationError) -> str:
     first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     found = _without_tags(root, _without_alternatives(root, first["loc"]))
     location = found.location
-    key = _dotted(location)
+    key = dotted(location)
     given = "what is not shown, since it may hold a secret" if found.secret else None
     given = given or _shown(first["input"])
     kind = first["type"]

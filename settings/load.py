@@ -10,7 +10,9 @@ import yaml
 from pydantic import ValidationError
 
 from settings.errors import SettingsError, explain
+from settings.kubernetes import KubernetesSettings
 from settings.stack import StackSettings
+from settings.vault import AwsVaultSettings
 
 PROJECT = "selfmonitor"
 # What the Pulumi CLI itself knows in a stack file.
@@ -37,7 +39,23 @@ def from_engine(configuration: Mapping[str, str], stack: str) -> StackSettings:
         namespace, _, key = name.partition(":")
         if namespace == PROJECT:
             values[key] = _decoded(key, text)
-    return parse(values, f"Pulumi.{stack}.yaml")
+    settings = parse(values, f"Pulumi.{stack}.yaml")
+    _must_be_where_its_roles_are(settings, stack)
+    return settings
+
+
+def _must_be_where_its_roles_are(settings: StackSettings, stack: str) -> None:
+    """AWS believes service accounts of one namespace alone."""
+    vault = settings.backup.vault
+    if settings.platform != "kubernetes" or not isinstance(vault, AwsVaultSettings):
+        return
+    believed = vault.web_identity.namespace
+    namespace = (settings.kubernetes or KubernetesSettings()).namespace_of(stack)
+    if believed != namespace:
+        raise SettingsError(
+            f"Pulumi.{stack}.yaml: backup.vault.web_identity.namespace is {believed}, but the "
+            f"stack's namespace is {namespace}: no pod could take its role on; make them the same"
+        )
 
 
 def _decoded(key: str, text: str) -> Any:

@@ -94,12 +94,6 @@ class StackSettings(Settings):
             raise ValueError(
                 "kubernetes is given, but platform is docker: set platform: kubernetes"
             )
-        if self.backup.vault.kind != "embedded":
-            raise ValueError(
-                f"backup.vault.kind is {self.backup.vault.kind}, but platform is docker, whose "
-                "networks have no way out of the machine: leave vault out, or set platform: "
-                "kubernetes"
-            )
         volumes: tuple[tuple[str, Settings], ...] = (
             ("postgres", self.postgres),
             ("redis", self.redis),

@@ -14,6 +14,7 @@ from rich.console import Console
 from cli.drill import picture, report, service
 from cli.drill.campaign import run_campaign
 from cli.drill.faults import Fault
+from cli.drill.heal import heal
 from cli.drill.kinds import KINDS
 from cli.drill.progress import Progress
 from cli.drill.result import Campaign
@@ -125,7 +126,8 @@ def postgres(ctx: click.Context, **options: Any) -> None:
 def redis(ctx: click.Context, *, wait: int, **options: Any) -> None:
     """Break Redis while clients write to it, and read every row back.
 
-    Half of the clients write through the router, the others ask the Sentinels where to. An
+    Half of the clients write through the router, the others ask the Sentinels where to; all
+    through the router, where the Sentinels cannot be reached from here, as on Kubernetes. An
     outage is the longest time without an acknowledged write on one of the two ways; p50 and p95
     are nearest-rank percentiles. Redis replicates after it has acknowledged, so a change of
     primary may lose rows: they are counted. The exit code is 1 if one is lost that a replica had
@@ -224,6 +226,24 @@ def vault(
     for line in campaign.complaints:
         progress_console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     ctx.exit(campaign.exit_code)
+
+
+@drill.command(name="heal")
+@click.pass_context
+def heal_(ctx: click.Context) -> None:
+    """Undo what a drill that was killed has left broken.
+
+    Every member is connected, thawed and started; what is as it should be is left alone. What was
+    harmed in the vault comes back with `backup rewind`.
+    """
+    from cli.cluster import open_cluster
+
+    cluster: Cluster = open_cluster(ctx)
+    with cluster.lock():
+        complaints = heal(cluster, lambda what: click.echo(f"  {what}", err=True))
+    for line in complaints:
+        click.echo(f"selfmonitor: {line}", err=True)
+    ctx.exit(1 if complaints else 0)
 
 
 def _store_of(cluster: Cluster) -> Store:

@@ -33,8 +33,13 @@ def _standby_loss(scene: Scene) -> None:
 
 
 def _consensus_loss(scene: Scene) -> None:
-    for member in scene.cluster.members("etcd"):
+    members = scene.cluster.members("etcd")
+    for member in members:
         scene.kill(member)
+    if not members:
+        scene.undo.callback(scene.cluster.mend_consensus)
+        scene.breaking("cut the members off their consensus store")
+        scene.cluster.cut_consensus()
 
 
 def _double(scene: Scene) -> None:
@@ -80,7 +85,7 @@ FAULTS = by_kind(
     ),
     Fault(
         "consensus-loss",
-        "all of etcd is gone for 30 s: writing goes on",
+        "what the members agree in is out of reach for 30 s: writing goes on",
         _consensus_loss,
         Heal.AFTER_HOLD,
         hold_seconds=30.0,

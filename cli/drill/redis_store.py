@@ -19,6 +19,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 from cli.drill.journal import ClientError
 from cli.drill.store import StoreError, Way
 from cli.drill.target import RedisAccess
+from cli.redis_client import through_router
 
 ROUTER, SENTINEL = "router", "sentinel"
 KEYS = "selfmonitor_drill"
@@ -52,10 +53,11 @@ Opener = Callable[[], Redis]
 
 
 def openers(access: RedisAccess) -> Mapping[str, Callable[[], Opener]]:
-    """By path, what makes an Opener for one client; it is not for several threads."""
+    """By path, what makes an Opener for one client; it is not for several threads.
+
+    Without Sentinels that can be reached, there is one path.
+    """
     common: dict[str, Any] = {
-        "username": access.username,
-        "password": access.password,
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": ANSWER_SECONDS,
         # An error that is tried again in silence is one that is not counted.
@@ -63,26 +65,30 @@ def openers(access: RedisAccess) -> Mapping[str, Callable[[], Opener]]:
         # No handshake but the password: fewer round trips, and no right needed for them.
         "protocol": 2,
         "driver_info": None,
-        "ssl": True,
-        "ssl_ca_certs": access.ca_file,
         "ssl_check_hostname": True,
     }
     own: dict[str, Any] = {
+        "username": access.username,
+        "password": access.password,
+        "ssl": True,
+        "ssl_ca_certs": access.ca_file,
         "ssl_certfile": access.certificate_file,
         "ssl_keyfile": access.key_file,
     }
 
-    def through_router() -> Opener:
-        return partial(Redis, host=access.host, port=access.ports[0], **common)
+    def by_router() -> Opener:
+        return partial(through_router, access, access.ports[0], **common)
 
-    def through_sentinels() -> Opener:
+    def by_sentinels() -> Opener:
         # Kept from one connection to the next: it remembers which Sentinel answered last.
         sentinel = Sentinel(
             list(access.sentinels), sentinel_kwargs={**common, **own}, **common, **own
         )
         return partial(sentinel.master_for, access.service)
 
-    return {ROUTER: through_router, SENTINEL: through_sentinels}
+    if not access.sentinels:
+        return {ROUTER: by_router}
+    return {ROUTER: by_router, SENTINEL: by_sentinels}
 
 
 class RedisStore:

@@ -38,13 +38,17 @@ class Status(Protocol):
 
 
 class RedisAccess(Protocol):
-    """How an application reaches Redis. `ports`: of each router, at `host`. `sentinels`: their
-    addresses (host, port), and `service` the name they know the primary by. The files are paths;
-    certificate and key are what Redis and Sentinel want of a client, the routers want none.
+    """How an application reaches Redis. `ports`: of each router, at `host`, whose name its
+    certificate bears; `address`: where that name leads, if it leads nowhere on this machine.
+    `sentinels`: their addresses (host, port), none if they cannot be reached, and `service` the
+    name they know the primary by. The files are paths; certificate and key are what Redis and
+    Sentinel want of a client, the routers want none.
     """
 
     @property
     def host(self) -> str: ...
+    @property
+    def address(self) -> str | None: ...
     @property
     def ports(self) -> Sequence[int]: ...
     @property
@@ -76,8 +80,9 @@ class InsideWriter(Protocol):
 class Cluster(Protocol):
     """A running stack: how to look at it, how to write to it, how to break it and undo that.
 
-    The undoing methods (`start`, `unpause`, `reconnect`) must do nothing, and not raise, where
-    there is nothing to undo: a fault that was interrupted half-way is healed all the same.
+    The undoing methods (`start`, `unpause`, `reconnect`, `mend_consensus`) must do nothing, and
+    not raise, where there is nothing to undo: a fault that was interrupted half-way is healed all
+    the same.
     """
 
     @property
@@ -87,7 +92,9 @@ class Cluster(Protocol):
         """Held while the stack is broken: nobody else changes it meanwhile."""
 
     def members(self, workload: str) -> list[str]:
-        """Member names of 'postgres', 'etcd', 'router', 'redis' or 'sentinel'."""
+        """Member names of 'postgres', 'etcd', 'router', 'redis', 'sentinel' or 'vault'; none where
+        the stack has no such workload.
+        """
 
     def postgres_status(self) -> Status:
         """Asks every member; takes well under a second and never raises for a dead one."""
@@ -123,6 +130,12 @@ class Cluster(Protocol):
         """Returns once the member is cut off."""
 
     def reconnect(self, member: str) -> None: ...
+    def cut_consensus(self) -> None:
+        """Keeps PostgreSQL's members from what they agree in, where that is the platform's own
+        store and there are no members of 'etcd' to be killed. Returns once they are cut off.
+        """
+
+    def mend_consensus(self) -> None: ...
 
 
 def describe(status: Status) -> str:

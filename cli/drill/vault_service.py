@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from cli.containers import execute
 from cli.errors import OperationFailed
 
 PROGRAM = "backup-service"
@@ -98,7 +99,7 @@ class BackupService(Protocol):
 
 
 class InContainers:
-    """BackupService on Docker."""
+    """BackupService, by commands in its containers."""
 
     def __init__(self, cluster: Any) -> None:
         self._cluster = cluster
@@ -127,13 +128,7 @@ class InContainers:
             raise OperationFailed(f"{leader}: {complaint.strip()}")
 
     def _run(self, member: str, command: list[str]) -> tuple[int, str, str]:
-        import docker.errors
-
-        container = self._cluster.container(member)
-        try:
-            result = container.exec_run(command, demux=True)
-        except docker.errors.APIError as error:
-            raise OperationFailed(f"{member} cannot be asked: {error.explanation}") from None
+        result = execute(self._cluster.container(member), command, demux=True)
         said, complaint = ((part or b"").decode(errors="replace") for part in result.output)
         return int(result.exit_code), said, complaint
 

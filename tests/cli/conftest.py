@@ -10,7 +10,7 @@ from typing import Any
 import docker.errors
 import pytest
 
-from cli.cluster import Cluster
+from cli.docker_cluster import DockerCluster
 from cli.project import Project
 
 NETWORK = "selfmonitor-local-cache"
@@ -141,9 +141,9 @@ def containers() -> dict[str, Container]:
 
 
 @pytest.fixture
-def stack(containers: dict[str, Container], tmp_path: Path) -> Cluster:
+def stack(containers: dict[str, Container], tmp_path: Path) -> DockerCluster:
     """A real Cluster over them, whose outputs are known already."""
     project = Project(tmp_path, "local")
-    found = Cluster(project, Engine(containers))  # type: ignore[arg-type]
+    found = DockerCluster(project, Engine(containers))  # type: ignore[arg-type]
     found._connection = OUTPUTS
     return found

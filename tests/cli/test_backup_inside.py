@@ -10,12 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import docker.errors
 import pytest
 
 from cli import backup_inside as module
 from cli.cluster import Cluster
-from cli.containers import name_of
+from cli.containers import CannotBeAsked
 from cli.errors import OperationFailed, UserError
 
 PATIENCE = 10.0
@@ -31,10 +30,11 @@ exit "$(cat "$0.status")"
 
 
 class Container:
-    """What docker-py offers of a container, as far as it is asked."""
+    """What a platform offers of a container, as far as it is asked."""
+
+    member = "backup-1"
 
     def __init__(self, folder: Path) -> None:
-        self.attrs = {"State": "running", "Labels": {"io.selfmonitor.member": "backup-1"}}
         self.program = folder / "backup-service"
         self.program.write_text(PROGRAM)
         self.program.chmod(0o755)
@@ -175,16 +175,16 @@ def test_a_container_that_stops_meanwhile_is_named(container: Container) -> None
 
 
 def test_a_container_that_cannot_be_asked_is_named(container: Container) -> None:
-    container.refuses = docker.errors.APIError("it is gone", explanation="it is gone")
+    container.refuses = CannotBeAsked("it is gone")
     for how in (module.run, module.ask):
         with pytest.raises(OperationFailed, match="backup-1 cannot be asked: it is gone"):
             how(container, "info")
 
 
 def test_the_first_that_runs_is_asked(stack: Cluster, containers: dict[str, Any]) -> None:
-    assert name_of(module.find(stack, "restore-test", "side")) == "restore-test-1"
+    assert module.find(stack, "restore-test", "side").member == "restore-test-1"
     containers["restore-test-1"].state = "exited"
-    assert name_of(module.find(stack, "restore-test", "side")) == "side-1"
+    assert module.find(stack, "restore-test", "side").member == "side-1"
     containers["side-1"].state = "exited"
     with pytest.raises(OperationFailed, match="restore-test-1 of stack local does not run"):
         module.find(stack, "restore-test", "side")

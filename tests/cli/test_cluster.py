@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from cli import connection as connection_module
-from cli.cluster import Cluster, combine
+from cli.cluster import combine
 from cli.connection import HIDDEN, as_environment, as_uri, describe
+from cli.docker_cluster import DockerCluster
 from cli.errors import UserError
 from cli.psql import password_line
 
@@ -126,7 +127,7 @@ def cluster() -> Any:
     )
     settings = SimpleNamespace(postgres=SimpleNamespace(databases=databases))
     project: Any = SimpleNamespace(stack="local", settings=settings, authority_file="/a b/ca.crt")
-    found = Cluster(project, None)  # type: ignore[arg-type]
+    found = DockerCluster(project, None)  # type: ignore[arg-type]
     found._connection = {
         "postgres_endpoints": {
             "read_write": [{"host": "127.0.0.1", "port": p} for p in (5432.0, 5442.0)],

@@ -11,13 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import docker.errors
 import pytest
 from click.testing import CliRunner, Result
 
 from cli import cluster as cluster_module
 from cli import events as module
-from cli.cluster import Cluster
+from cli.containers import CannotBeAsked
+from cli.docker_cluster import DockerCluster
 from cli.errors import OperationFailed
 
 PATIENCE = 10.0
@@ -58,10 +58,12 @@ def ndjson(*events: dict[str, Any]) -> str:
 
 
 class Container:
-    """What docker-py offers of a container, as far as it is asked."""
+    """What a platform offers of a container, as far as it is asked."""
+
+    member = "events-1"
 
     def __init__(self, folder: Path, state: str = "running") -> None:
-        self.attrs = {"State": state, "Labels": {"io.selfmonitor.member": "events-1"}}
+        self.state = state
         self.curl = folder / "curl"
         self.curl.write_text(CURL)
         self.curl.chmod(stat.S_IRWXU)
@@ -123,7 +125,7 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Conta
 
 
 def fake_cluster(*containers: Container) -> Any:
-    found = Cluster(SimpleNamespace(stack="local"), None)  # type: ignore[arg-type]
+    found = DockerCluster(SimpleNamespace(stack="local"), None)  # type: ignore[arg-type]
     found.containers = lambda workload=None: list(containers)  # type: ignore[method-assign]
     return found
 
@@ -220,7 +222,7 @@ def test_a_container_that_does_not_answer_is_told_with_its_complaint(container: 
 
 
 def test_a_container_that_stops_meanwhile_is_one_clear_error(container: Container) -> None:
-    container.refuses = docker.errors.APIError("409", explanation="container is paused")
+    container.refuses = CannotBeAsked("container is paused")
     found = run()
     assert isinstance(found.exception, OperationFailed)
     assert str(found.exception) == "events-1 cannot be asked: container is paused"
@@ -293,7 +295,7 @@ def test_a_container_that_is_killed_ends_the_following_in_order(container: Conta
     wait_for(lambda: path.exists() and path.read_text().strip() != "")
 
     def stop() -> None:
-        container.refuses = docker.errors.APIError("409", explanation="is not running")
+        container.refuses = CannotBeAsked("is not running")
         container.running[0].kill()
         os.kill(int(path.read_text()), 9)
 
@@ -332,7 +334,7 @@ class Switching:
 
     def __init__(self, note: Any) -> None:
         self.said: list[list[str]] = []
-        events = SimpleNamespace(exec_run=note, attrs={"State": "running"})
+        events = SimpleNamespace(exec_run=note, state="running")
         member = SimpleNamespace(exec_run=self.switch)
         status = SimpleNamespace(
             leader="postgres-1",
@@ -367,9 +369,7 @@ def test_a_switchover_is_announced_before_it_happens() -> None:
     assert change[-1].endswith("/switchover")
 
 
-@pytest.mark.parametrize(
-    "error", [docker.errors.APIError("409"), ConnectionError("no Docker"), None]
-)
+@pytest.mark.parametrize("error", [CannotBeAsked("409"), ConnectionError("no Docker"), None])
 def test_a_note_that_cannot_be_left_fails_no_switchover(
     error: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,12 +95,36 @@ def test_a_recovery_is_for_one_run_and_stands_in_no_file(tmp_path: Path) -> None
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_stack_that_these_commands_do_not_know_is_refused_with_the_way(tmp_path: Path) -> None:
-    (tmp_path / "Pulumi.yaml").write_text("name: selfmonitor\n")
-    (tmp_path / "Pulumi.shop.yaml").write_text("config:\n  selfmonitor:platform: kubernetes\n")
+def shop(folder: Path, text: str) -> Project:
+    (folder / "Pulumi.yaml").write_text(
+        "name: selfmonitor\nconfig:\n  platform:\n    type: string\n    default: docker\n"
+    )
+    (folder / "Pulumi.shop.yaml").write_text(text)
+    return Project(folder, "shop")
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("config:\n  selfmonitor:platform: kubernetes\n", True),
+        ("config:\n  platform: kubernetes\n", True),
+        ("config:\n  selfmonitor:platform: docker\n", False),
+        ("", False),
+    ],
+)
+def test_the_stack_file_says_what_a_stack_runs_on(tmp_path: Path, text: str, there: bool) -> None:
+    assert shop(tmp_path, text).on_kubernetes is there
+
+
+def test_what_is_left_of_a_stack_without_a_file_is_looked_for_on_docker(tmp_path: Path) -> None:
+    assert Project(tmp_path, "shop").on_kubernetes is False
+
+
+def test_what_only_docker_has_is_refused_elsewhere_with_the_way(tmp_path: Path) -> None:
+    project = shop(tmp_path, "config:\n  selfmonitor:platform: kubernetes\n")
     with pytest.raises(UserError) as caught:
-        _ = Project(tmp_path, "shop").settings
-    assert str(caught.value).splitlines() == [
-        "stack shop runs on Kubernetes, and these commands know Docker alone: "
-        "pulumi up --stack shop applies it"
-    ]
+        project.must_be_on_docker("restore in place", "restore beside")
+    assert str(caught.value) == (
+        "restore in place is for Docker, and stack shop runs on Kubernetes: restore beside"
+    )
+    shop(tmp_path, "").must_be_on_docker("restore in place", "restore beside")

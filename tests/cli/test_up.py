@@ -91,7 +91,9 @@ def patient(stack: Cluster, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(module, "time", time)
     monkeypatch.setattr(stack, "postgres_status", lambda: well)
     monkeypatch.setattr(stack, "redis_status", lambda: well)
-    monkeypatch.setattr(module, "_log_in", lambda cluster, port: tried.append(f"postgres {port}"))
+    monkeypatch.setattr(
+        module, "_log_in", lambda cluster, way: tried.append(f"postgres {way['port']}")
+    )
     monkeypatch.setattr(module, "_ping", lambda cluster, port: tried.append(f"redis {port}"))
     return SimpleNamespace(stack=stack, tried=tried, patch=monkeypatch.setattr)
 
@@ -183,9 +185,9 @@ def test_a_refusal_of_postgresql_is_told_on_one_line(
         raise psycopg.OperationalError("connection failed:\n  no pg_hba.conf entry")
 
     monkeypatch.setattr(psycopg, "connect", refuses)
-    monkeypatch.setattr(stack, "conninfo", lambda: {"host": "127.0.0.1"})
+    monkeypatch.setattr(stack, "credentials", dict)
     with pytest.raises(
         module._Refused,
         match=r"^the router on port 5432 lets nobody in: connection failed: no pg_hba\.conf entry$",
     ):
-        module._log_in(stack, 5432)
+        module._log_in(stack, {"host": "127.0.0.1", "port": "5432"})

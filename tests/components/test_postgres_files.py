@@ -345,7 +345,7 @@ def test_the_primary_is_who_says_so_and_reads_go_where_lag_is_small(local: Any) 
 
 def test_haproxy_listens_inside_its_container_only(local: Any) -> None:
     binds = re.findall(r"^\s+bind (\S+)$", local.file("router-1", "haproxy.cfg"), re.MULTILINE)
-    assert sorted(binds) == ["127.0.0.1:6000", "127.0.0.1:6001", "127.0.0.1:6002"]
+    assert sorted(binds) == ["127.0.0.1:6002", "127.0.0.2:6000", "127.0.0.2:6001"]
 
 
 def test_haproxy_holds_both_pools_and_the_redis_connection_of_every_client(other: Any) -> None:
@@ -444,7 +444,7 @@ def test_a_router_knows_the_passwords_of_its_own_two_roles_only_each_where_it_is
 
 def test_inside_a_router_the_clusters_name_means_haproxy(local: Any) -> None:
     hosts = {e["host"]: e["ip"] for e in local.named("Container", "router-1").inputs["hosts"]}
-    assert hosts["postgres"] == "127.0.0.1"
+    assert hosts["postgres"] == "127.0.0.2"
 
 
 # etcd

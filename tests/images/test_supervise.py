@@ -24,6 +24,7 @@ sys.dont_write_bytecode = True
 loader.exec_module(module)
 module.WATCH_INTERVAL_SECONDS = {interval}
 module.STOP_SECONDS = {stop}
+module.FIRST_STOP_SECONDS = {stop}
 module.FIRST_PAUSE_SECONDS = 0.05
 sys.exit(module.main({configuration!r}))
 """
@@ -56,6 +57,11 @@ class Supervised:
         """A process that was added is started again when it ends."""
         (process,) = [each for each in self.processes if each["name"] == name]
         process["restart"] = True
+
+    def stops_first(self, name: str, number: str = "SIGTERM") -> None:
+        """A process that was added is asked to stop before the others, by this signal."""
+        (process,) = [each for each in self.processes if each["name"] == name]
+        process |= {"stops_first": True, "stop_signal": number}
 
     def start(self, *, interval: float = 0.05, stop: float = 5.0) -> None:
         configuration = self.folder / "processes.json"
@@ -109,6 +115,40 @@ def test_asked_to_stop_it_stops_all_and_ends_well(supervised: Supervised, number
     status, _ = supervised.end(number)
     assert status == 0
     assert supervised.log("one") == supervised.log("two") == ["up", "term"]
+
+
+# Ends what it has begun, and sees whether the other is still there meanwhile.
+FINISHES = (
+    "trap 'sleep 0.2; cat {1} >> {0}; echo done >> {0}; exit 0' INT; "
+    "echo up >> {0}; while :; do sleep 0.02; done"
+)
+
+
+def test_who_stops_first_ends_its_work_while_the_others_run(supervised: Supervised) -> None:
+    supervised.add("needed", SERVES)
+    supervised.add("first", FINISHES, supervised.folder / "needed.log")
+    supervised.stops_first("first", "SIGINT")
+    supervised.start()
+    for name in ("needed", "first"):
+        supervised.wait_for(name, "up")
+    status, said = supervised.end(signal.SIGTERM)
+    assert status == 0
+    assert supervised.log("first") == ["up", "up", "done"], "the other had not been asked yet"
+    assert supervised.log("needed") == ["up", "term"]
+    assert said.index("first ended") < said.index("needed ended")
+
+
+def test_who_stops_first_and_does_not_holds_up_nobody_for_ever(supervised: Supervised) -> None:
+    supervised.add("needed", SERVES)
+    supervised.add("first", STUBBORN)
+    supervised.stops_first("first")
+    supervised.start(stop=0.3)
+    for name in ("needed", "first"):
+        supervised.wait_for(name, "up")
+    status, said = supervised.end(signal.SIGTERM)
+    assert status == 0
+    assert "first did not stop within" in said
+    assert supervised.log("needed") == ["up", "term"]
 
 
 @pytest.mark.parametrize(("code", "status"), [(3, 3), (0, 1)])
@@ -302,7 +342,9 @@ def test_every_images_processes_are_what_the_supervisor_reads(image: str) -> Non
     for process in configuration["processes"]:
         assert process["name"]
         assert process["command"][0].startswith("/")
-        assert isinstance(getattr(signal, process["reload_signal"]), signal.Signals)
+        for name in ("reload_signal", "stop_signal"):
+            number = getattr(signal, process.get(name, "SIGTERM"))
+            assert isinstance(number, signal.Signals)
 
 
 @pytest.mark.parametrize("name", ["backup", "replication", "restore-test", "side"])

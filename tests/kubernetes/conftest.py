@@ -1,16 +1,25 @@
 """The whole program on Kubernetes, and what it registered as manifests."""
 
 import base64
+import functools
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from kubernetes_validate import utils
 
+from platforms.image_context import folders, project_name
+from settings.load import engine_configuration
+
+ROOT = Path(__file__).resolve().parents[2]
+DIGEST = "sha256:" + "ab" * 32
 SETTINGS = {
     "clients": [
         {"namespace_labels": {"kubernetes.io/metadata.name": "shop"}},
@@ -139,3 +148,67 @@ def pod_security() -> ModuleType:
     sys.modules["pod_security"] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def published_schemas() -> Iterator[None]:
+    """kubernetes-validate reads each, of several MB, once and not anew for each object."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "schema_contents", functools.cache(utils.schema_contents))
+        yield
+
+
+def aws_answers(token: str, name: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Ids and ARNs, as AWS would make them."""
+    if not token.startswith("aws:"):
+        return name, inputs
+    kind = token.rpartition(":")[2]
+    arn = f"arn:aws:{kind.lower()}:{inputs.get('region', '')}:123456789012:{name}"
+    return name, {**inputs, "arn": arn, "keyId": name}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A stack file, run. seconds: how long that took."""
+
+    manifests: Manifests
+    seconds: float
+
+
+def _filled(text: str) -> str:
+    """Everything that is to be filled in, filled in."""
+    for marked, own in (
+        ("fill-in", "acme"),
+        ("FILL-IN", "EXAMPLED539D4633E53DE1B71EXAMPLE"),
+        ("000000000000", "123456789012"),
+        ("192.0.2.", "10.20.30."),
+    ):
+        text = text.replace(marked, own)
+    return text
+
+
+@pytest.fixture(scope="session")
+def run_stack(run_program: Callable[..., Any]) -> Callable[..., Ran]:
+    """Runs the stack file of a name: as it is shipped, at a first preview; or filled in, at an up
+    whose images were pushed. Each once. Read only.
+    """
+
+    @functools.cache
+    def run(stack: str, *, filled: bool) -> Ran:
+        configuration = engine_configuration(ROOT, ROOT / f"Pulumi.{stack}.yaml")
+        arguments: dict[str, Any] = {"preview": True, "values": lambda token, name, inputs: {}}
+        if filled:
+            configuration = {key: _filled(text) for key, text in configuration.items()}
+            arguments = {"answers": aws_answers}
+        begun = time.monotonic()
+        with pytest.MonkeyPatch.context() as patch:
+            if filled:
+                patch.setattr("platforms.image_reference.read_lock", _pushed)
+            recording = run_program(configuration=configuration, stack=stack, **arguments)
+        return Ran(Manifests(recording), time.monotonic() - begun)
+
+    return run
+
+
+def _pushed(root: Path) -> Mapping[str, Any]:
+    return {each: {"name": project_name(root, each), "digest": DIGEST} for each in folders(root)}

@@ -1,8 +1,7 @@
 """What is registered is what Kubernetes takes, and the same at every run."""
 
 import copy
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import kubernetes_validate
@@ -12,14 +11,7 @@ from kubernetes_validate import utils
 # StatefulSet ordinals and unhealthy eviction are stable in it, and every later one has to do.
 OLDEST = "1.31"
 
-
-@pytest.fixture(scope="module", autouse=True)
-def schemas_are_read_once() -> Iterator[None]:
-    """Each is several MB, and read anew for each object otherwise."""
-    with pytest.MonkeyPatch.context() as patch:
-        read = utils.schema_contents
-        patch.setattr(utils, "schema_contents", functools.cache(read))
-        yield
+pytestmark = pytest.mark.usefixtures("published_schemas")
 
 
 def test_every_kind_of_object_is_there_as_often_as_there_is_a_need(cluster: Any) -> None:

@@ -180,7 +180,11 @@ def test_services_are_no_variables_of_a_pod(cluster: Any) -> None:
 
 def test_a_name_of_the_container_itself_is_in_its_hosts_file(cluster: Any) -> None:
     assert cluster.server("router")["hostAliases"] == [
-        {"ip": "127.0.0.1", "hostnames": ["postgres"]}
+        {
+            "ip": "127.0.0.2",
+            # As a resolver's search list makes it, too: there is a Service of that name.
+            "hostnames": ["postgres", "postgres.selfmonitor-staging.svc.cluster.local"],
+        }
     ]
 
 

@@ -184,7 +184,7 @@ def test_a_member_finds_its_own_kind_and_whom_it_talks_to_and_nobody_else(
     found = rendered(other, stranger, me)
     hosts = {h["host"]: h["ip"] for h in found.named("Container", "thing-1").inputs["hosts"]}
     assert hosts == {
-        "me": "127.0.0.1",
+        "me": "127.0.0.2",
         "other-1": "10.50.0.96",
         "other-2": "10.50.0.97",
         "thing-1": "10.50.0.80",

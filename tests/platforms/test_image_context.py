@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from platforms.image_context import content_hash, image_context
+from platforms.image_context import content_hash, folders, image_context, project_name
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ("backup", "base", "etcd", "events", "postgres", "redis", "router", "vault")
@@ -139,3 +139,30 @@ def test_every_folder_of_images_is_registered_once(local) -> None:  # type: igno
 def test_where_there_are_templates_the_build_leaves_them_out_too(folder: str) -> None:
     """Otherwise an image could hold what its tag does not stand for."""
     assert "*.j2" in (ROOT / "images" / folder / ".dockerignore").read_text().splitlines()
+
+
+def test_a_machines_own_authorities_change_an_image_and_not_what_the_project_calls_it(
+    root: Path,
+) -> None:
+    """Otherwise what one machine has pushed no other would recognise."""
+    plain = image_context(root, "thing").name
+    assert project_name(root, "thing") == plain
+    given = root / "images" / "base" / "ca-certificates"
+    given.mkdir()
+    (given / "0123456789abcdef.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    assert image_context(root, "thing").name != plain
+    assert project_name(root, "thing") == plain
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("folder", ["base", "thing"])
+def test_all_else_changes_what_the_project_calls_it(
+    root: Path, change: Callable[[Path], None], folder: str
+) -> None:
+    before = project_name(root, "thing")
+    change(root / "images" / folder)
+    assert project_name(root, "thing") != before
+
+
+def test_the_images_that_run_somewhere_are_all_but_the_base() -> None:
+    assert folders(ROOT) == tuple(sorted(set(IMAGES) - {"base"}))

@@ -74,3 +74,18 @@ def test_an_image_without_a_digest_is_named(root: Path, content: Any) -> None:
 def test_a_lock_file_that_is_none_is_one_error(root: Path, text: str) -> None:
     (root / "images.lock.json").write_text(text)
     assert refusal(root).startswith("images.lock.json: ")
+
+
+def test_a_registry_that_is_to_be_filled_in_asks_for_no_lock_file(root: Path) -> None:
+    """So that a preview of a stack file as it is shipped gets past its images."""
+    name = image_context(root, "thing").name
+    found = ImageReferences(root, "fill-in.invalid/selfmonitor").of("thing")
+    assert found == f"fill-in.invalid/{name}"
+
+
+def test_who_pushed_may_have_had_authorities_that_this_machine_lacks(root: Path) -> None:
+    lock(root, pushed(root))
+    given = root / "images" / "base" / "ca-certificates"
+    given.mkdir()
+    (given / "0123456789abcdef.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    assert ImageReferences(root, REGISTRY).of("thing") == f"{REGISTRY}/thing@{DIGEST}"

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from platforms.image_context import image_context
+from platforms.image_context import folders, project_name
 from platforms.kubernetes import KubernetesPlatform
 from platforms.workload import (
     Data,
@@ -165,13 +165,9 @@ def test_what_is_pulled_is_pulled_by_digest_and_with_the_secret(
 ) -> None:
     digest = "sha256:" + "ab" * 32
     monkeypatch.setattr(
-        "platforms.image_reference._read",
-        lambda path: {
-            each.parent.name: {
-                "name": image_context(ROOT, each.parent.name).name,
-                "digest": digest,
-            }
-            for each in (ROOT / "images").glob("*/Dockerfile")
+        "platforms.image_reference.read_lock",
+        lambda root: {
+            each: {"name": project_name(root, each), "digest": digest} for each in folders(root)
         },
     )
     found = rendered(

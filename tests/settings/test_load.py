@@ -204,3 +204,17 @@ def test_every_key_that_is_not_a_structure_is_declared_in_the_project_file() -> 
         if not is_structure(field.annotation)
     }
     assert simple == simple_keys().keys()
+
+
+def test_a_namespace_whose_service_accounts_aws_does_not_believe_is_refused(project: Path) -> None:
+    text = (ROOT / "Pulumi.production.yaml").read_text()
+    own = "    namespace: selfmonitor-production\n    # Volumes"
+    assert own in text
+    write(project, text.replace(own, "    namespace: ledger\n    # Volumes"))
+    assert refusal(project) == (
+        "Pulumi.shop.yaml: backup.vault.web_identity.namespace is selfmonitor-production, but the "
+        "stack's namespace is ledger: no pod could take its role on; make them the same"
+    )
+    # Without one it is called after the stack.
+    write(project, text.replace(own, "    # Volumes"))
+    assert "the stack's namespace is selfmonitor-shop: " in refusal(project)

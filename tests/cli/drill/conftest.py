@@ -141,6 +141,8 @@ class FakeCluster:
 
     never_recovers: bool = False
     fails_over_without_quorum: bool = False
+    # Workloads that this platform has no need of.
+    without: frozenset[str] = frozenset()
     inside: "FakeInsideWriter | None" = None
 
     def __post_init__(self) -> None:
@@ -204,7 +206,8 @@ class FakeCluster:
         return FakeStatus(leader, members, healthy=leader is not None and not broken)
 
     def members(self, workload: str) -> list[str]:
-        count = {"postgres": 3, "etcd": 3, "router": 2, "redis": 3, "sentinel": 3}[workload]
+        there = {"postgres": 3, "etcd": 3, "router": 2, "redis": 3, "sentinel": 3, "vault": 1}
+        count = 0 if workload in self.without else there[workload]
         return [f"{workload}-{number}" for number in range(1, count + 1)]
 
     def postgres_status(self) -> FakeStatus:
@@ -254,6 +257,12 @@ class FakeCluster:
     def reconnect(self, member: str) -> None:
         self._did("reconnect", member)
         self.down.discard(member)
+
+    def cut_consensus(self) -> None:
+        self._did("cut_consensus", "")
+
+    def mend_consensus(self) -> None:
+        self._did("mend_consensus", "")
 
 
 class FakeInsideWriter:

@@ -40,6 +40,7 @@ class Authority:
     def _sign(
         self, name: x509.Name, key: Any, *, address: str = "", authority: bool = False
     ) -> Any:
+        """address: or a name."""
         now = datetime.now(UTC)
         built = (
             x509.CertificateBuilder()
@@ -52,7 +53,10 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
         if address:
-            alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+            known: x509.GeneralName = x509.DNSName(address)
+            if address[0].isdigit():
+                known = x509.IPAddress(ip_address(address))
+            alternative = x509.SubjectAlternativeName([known])
             built = built.add_extension(alternative, critical=False)
         made = built.sign(self.key, hashes.SHA256())
         return made.public_bytes(serialization.Encoding.PEM)
@@ -246,6 +250,32 @@ PATHS = pytest.mark.parametrize("path", ["router", "sentinel"])
 
 def server_of(stage: Stage, path: str) -> Server:
     return stage.router if path == "router" else stage.primary
+
+
+def test_without_sentinels_that_can_be_reached_there_is_one_way(stage: Stage) -> None:
+    store = stage.store(sentinels=())
+    store.create()
+    assert [w.path for w in store.ways("r", 3)] == ["router"] * 3
+
+
+def test_a_name_that_leads_nowhere_here_is_verified_at_the_address_it_stands_for(
+    stage: Stage, serve: Serve
+) -> None:
+    named = serve(address="router-clients.shop.svc")
+    named.sets = stage.router.sets
+    how: dict[str, Any] = {
+        "ports": (named.port,),
+        "address": "127.0.0.1",
+        "sentinels": (),
+    }
+    (good,) = stage.store(host="router-clients.shop.svc", **how).ways("r", 1)
+    session = good.open()
+    assert session.insert(1) is None
+    session.close()
+    assert stage.store(sentinels=()).rows("r")
+    (bad,) = stage.store(host="other.shop.svc", **how).ways("r", 1)
+    with pytest.raises(StoreError, match="certificate"):
+        bad.open()
 
 
 def test_clients_take_both_ways_and_every_row_is_read_back(stage: Stage) -> None:

@@ -103,6 +103,27 @@ def test_each_kind_breaks_and_undoes_what_it_says(
     assert not database.exists, "the table is dropped at the end"
 
 
+def test_without_an_etcd_the_members_are_cut_from_the_platforms_own_store(
+    carry: Carry, cluster: Any
+) -> None:
+    cluster.without = frozenset({"etcd"})
+    (run,) = carry("consensus-loss").runs
+    assert cluster.calls == [("cut_consensus", ""), ("mend_consensus", "")]
+    assert run.marks[0].label == "cut the members off their consensus store"
+    assert (run.failure, run.lost) == (None, 0)
+
+
+def test_a_consensus_store_that_cannot_be_cut_off_is_mended_all_the_same(
+    carry: Carry, cluster: Any
+) -> None:
+    cluster.without = frozenset({"etcd"})
+    cluster.fail_on["cut_consensus", ""] = RuntimeError("forbidden")
+    (run,) = carry("consensus-loss").runs
+    assert cluster.calls[-1] == ("mend_consensus", "")
+    assert run.failure is not None
+    assert "forbidden" in run.failure
+
+
 def test_every_kind_has_a_case_here() -> None:
     cases = test_each_kind_breaks_and_undoes_what_it_says.pytestmark[0].args[1]  # type: ignore[attr-defined]
     assert [kind for kind, _ in cases] == list(FAULTS)

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from components.context import Context
 from components.postgres_ha import PostgresHA, PostgresHAArgs
 from components.redis_sentinel import RedisSentinel, RedisSentinelArgs
 from components.routers import Routers, RoutersArgs
-from platforms.workload import Peer, Segment, Workload
+from platforms.workload import ConsensusStore, EntranceNames, Peer, Segment, Workload
 from settings.backup import BackupSettings, RecoverySettings
 from settings.stack import StackSettings
 
@@ -65,13 +64,22 @@ class Declared(pulumi.CustomResource):
                     for name, content in workload.secret_files.items()
                 },
                 "talksTo": [each.name for each in workload.talks_to],
+                "outside": [
+                    {"ports": list(each.ports), "networks": list(map(str, each.networks))}
+                    for each in workload.outside
+                ],
+                "tokens": dict(workload.tokens),
             },
             opts,
         )
 
 
 class Paper:
-    """A platform that writes down what it is asked to run."""
+    """A platform that writes down what it is asked to run, and has nothing of its own to offer."""
+
+    consensus = "etcd"
+    runs_schedules = False
+    addresses_are_names = False
 
     def run(
         self,
@@ -85,6 +93,15 @@ class Paper:
     def address(self, peer: Peer, index: int, segment: Segment) -> str:
         return f"10.0.{peer.ordinal}.{index + 1}"
 
+    def consensus_store(self, peer: Peer) -> ConsensusStore:
+        raise ValueError("it has none")
+
+    def entrances(self, peer: Peer, published: tuple[int, ...]) -> tuple[tuple[str, int], ...]:
+        return tuple(("127.0.0.1", port) for port in published)
+
+    def entrance_names(self, peer: Peer) -> EntranceNames:
+        return EntranceNames((), ("127.0.0.1",))
+
 
 def stack_with(vault: dict[str, Any], stack: str, recovery: str | None, more: Any) -> None:
     """The program, but for its platform and its outputs."""
@@ -94,9 +111,7 @@ def stack_with(vault: dict[str, Any], stack: str, recovery: str | None, more: An
     authority = CertificateAuthority(
         "authority", CertificateAuthorityArgs(f"selfmonitor {stack}", settings.certificates)
     )
-    context = Context(
-        stack, ROOT, IPv4Address("127.0.0.1"), Paper(), authority, settings.certificates
-    )
+    context = Context(stack, ROOT, Paper(), authority, settings.certificates)
     kept = BackupVault("vault", BackupVaultArgs(backup, begins, context))
     postgres = PostgresHA("postgres", PostgresHAArgs(settings.postgres, kept, context))
     redis = RedisSentinel("redis", RedisSentinelArgs(settings.redis, 100, context))

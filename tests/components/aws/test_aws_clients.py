@@ -106,3 +106,15 @@ def test_no_server_of_a_vault_runs(declared: Any) -> None:
     names = {each.name for each in declared.recording.of("Workload")}
     assert not {"vault", "vault-copy"} & names
     assert {"postgres", "backup", "replication", "restore-test", "side"} <= names
+
+
+def test_who_takes_a_role_on_has_a_token_for_it_and_a_way_out(declared: Any) -> None:
+    """By which pods on Kubernetes prove who they are, and reach S3 and STS."""
+    token = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
+    for name in ("postgres", "backup", "restore-test", "side", "replication"):
+        workload = declared.workload(name)
+        assert workload["tokens"] == {token: "sts.amazonaws.com"}, name
+        assert {port for each in workload["outside"] for port in each["ports"]} == {443}, name
+    for name in ("redis", "router"):
+        assert declared.workload(name)["tokens"] == {}
+        assert declared.workload(name)["outside"] == []

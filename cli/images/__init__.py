@@ -1,0 +1,1 @@
+"""The images of the stack: built, looked into, pushed."""

@@ -1,0 +1,129 @@
+"""Work that is planned: an update, and a node that is emptied. Nothing acknowledged is lost, and
+who writes is held up for a moment and not for an outage.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import kubernetes
+import pytest
+from kubernetes.client import ApiException
+from kubernetes.dynamic import DynamicClient
+
+from cli.drill import service
+from cli.drill.result import RunResult
+from cli.drill.service import Service
+from cli.kubernetes_cluster import open_on_kubernetes
+from platforms.kubernetes_names import LABEL_WORKLOAD
+from tests.cluster.applier import Objects
+from tests.cluster.planned import while_writing
+from tests.cluster.running import ClusterStack
+
+# What is promised for a failure that nobody planned; a planned change has to stay far below it.
+PROMISED_SECONDS = 30
+# Of a whole set of replicas, or of one that has to be empty.
+PATIENCE_SECONDS = 600
+# kubectl's own annotation for a restart: another pod template, and so an update like any other.
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
+TOO_MANY = 429
+MOVED = ("router", "redis", "sentinel", "postgres")
+
+
+@pytest.fixture(scope="module")
+def postgres(stack: ClusterStack) -> Service:
+    found = service.postgres(open_on_kubernetes(stack.project))
+    found.store.create()
+    return found
+
+
+def show(result: RunResult) -> None:
+    for path, found in result.paths.items():
+        print(f"{result.kind}, {path}: {found.outage.seconds:.2f} s, {result.acked} acknowledged")
+    print(f"{result.kind}: {result.lost} lost, {result.unknown} unknown; {dict(result.errors)}")
+
+
+def held(result: RunResult) -> None:
+    """What has to be so after any planned work."""
+    show(result)
+    assert result.failure is None
+    assert result.recovered
+    assert result.lost == 0
+    assert max(found.outage.seconds for found in result.paths.values()) < PROMISED_SECONDS
+
+
+def update(stack: ClusterStack, workload: str) -> None:
+    """Replaces every pod of a workload, as a changed image does, and waits."""
+    apps = kubernetes.client.AppsV1Api(stack.api)
+    moment = datetime.now(UTC).isoformat()
+    template = {"template": {"metadata": {"annotations": {RESTARTED: moment}}}}
+    apps.patch_namespaced_stateful_set(workload, stack.namespace, {"spec": template})
+    objects = Objects(DynamicClient(stack.api))
+    objects.wait(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {"name": workload, "namespace": stack.namespace},
+        }
+    )
+
+
+def evict(stack: ClusterStack, name: str) -> None:
+    """As `kubectl drain` does: again and again while the disruption budget says no."""
+    body = kubernetes.client.V1Eviction(
+        metadata=kubernetes.client.V1ObjectMeta(name=name, namespace=stack.namespace)
+    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            stack.core.create_namespaced_pod_eviction(name, stack.namespace, body)
+            return
+        except ApiException as error:
+            if error.status != TOO_MANY or time.monotonic() > deadline:
+                raise
+        time.sleep(1)
+
+
+def identity(pod: Any) -> str:
+    return str(pod.metadata.uid)
+
+
+def drain(stack: ClusterStack) -> None:
+    """Evicts what the writing depends on, pod by pod, and waits for each successor."""
+    pods = {
+        name: pod
+        for name, pod in stack.servers().items()
+        if pod.metadata.labels[LABEL_WORKLOAD] in MOVED
+    }
+    for name, pod in sorted(pods.items()):
+        evict(stack, name)
+
+        def is_back(name: str = name, before: str = identity(pod)) -> bool:
+            now = stack.servers().get(name)
+            return now is not None and identity(now) != before and ready(now)
+
+        assert stack.within(PATIENCE_SECONDS, is_back), name
+
+
+def ready(pod: Any) -> bool:
+    return any(
+        each.type == "Ready" and each.status == "True" for each in pod.status.conditions or ()
+    )
+
+
+@pytest.mark.parametrize("workload", ["postgres", "router"])
+def test_an_update_under_load_loses_nothing(
+    stack: ClusterStack, postgres: Service, workload: str
+) -> None:
+    held(while_writing(postgres, f"update of {workload}", lambda: update(stack, workload)))
+
+
+def test_an_emptied_node_loses_nothing(stack: ClusterStack, postgres: Service) -> None:
+    held(while_writing(postgres, "drain", lambda: drain(stack)))
+
+
+def test_a_disruption_budget_lets_one_go_at_a_time(stack: ClusterStack) -> None:
+    policy = kubernetes.client.PolicyV1Api(stack.api)
+    for workload in MOVED:
+        budget = policy.read_namespaced_pod_disruption_budget(workload, stack.namespace)
+        assert budget.status.disruptions_allowed <= 1, workload
