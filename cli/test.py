@@ -1,5 +1,6 @@
 """selfmonitor test"""
 
+import os
 import subprocess
 import sys
 
@@ -46,6 +47,22 @@ def test(context: click.Context, unit: bool, arguments: tuple[str, ...]) -> int:
         certificates.hand_over(project.root / "images" / "base" / "ca-certificates")
         with steps.step("base image") as step:
             base_image.ensure(client, step)
-    selection = ["-m", "not system"] if unit else []
-    command = [sys.executable, "-m", "pytest", *selection, *arguments]
-    return subprocess.run(command, cwd=project.root, check=False).returncode
+    for selection in _runs(unit, arguments):
+        command = [sys.executable, "-m", "pytest", *selection]
+        code = subprocess.run(command, cwd=project.root, check=False).returncode
+        if code:
+            return code
+    return 0
+
+
+def _runs(unit: bool, arguments: tuple[str, ...]) -> list[list[str]]:
+    """The arguments of each run of pytest.
+
+    What needs no stack comes first, on every processor, each module on one; then what does, so that
+    neither has to share the machine with the other. Who gives arguments is given one run.
+    """
+    if arguments:
+        return [[*(["-m", "not system"] if unit else []), *arguments]]
+    spread = ["-n", str(os.cpu_count() or 1), "--dist", "loadscope"]
+    units = [["-m", "not system", *spread]]
+    return units if unit else [*units, ["-m", "system"]]

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import recovery
 from benchmarks.stack import Stack as Measured
-from cli.cluster import Cluster
+from cli.docker_cluster import DockerCluster
 from cli.project import ROOT, Project
 
 UTC = datetime.UTC
@@ -26,7 +26,7 @@ SERVICE = ("backup-1", "replication-1", "restore-test-1", "side-1")
 @pytest.fixture(scope="module")
 def measured(stack):
     """The stack as the benchmarks use it."""
-    cluster = Cluster(Project(ROOT, stack.name, stack.file), stack.client)
+    cluster = DockerCluster(Project(ROOT, stack.name, stack.file), stack.client)
     return Measured(cluster, stack.client, tuple(stack.command()))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import recovery
 from benchmarks.stack import Stack as Measured
-from cli.cluster import Cluster
+from cli.docker_cluster import DockerCluster
 from cli.project import ROOT, Project
 
 # Longer than a WAL segment may stay open, or the promise would be kept by chance.
@@ -18,7 +18,7 @@ def measured(other):
     """A second stack, as the benchmarks use one, and up."""
     other.ok("up")
     assert other.becomes_healthy()
-    cluster = Cluster(Project(ROOT, other.name, other.file), other.client)
+    cluster = DockerCluster(Project(ROOT, other.name, other.file), other.client)
     return Measured(cluster, other.client, tuple(other.command()))
 
 
