@@ -1,12 +1,14 @@
 """The stacks that the pack must have nothing to say of, and the program changed."""
 
+import ast
 import contextlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,37 @@ def is_program(name: str) -> bool:
     return name.partition(".")[0] in PROGRAM
 
 
+@cache
+def imported(file: str) -> frozenset[str]:
+    """Modules of the program that one of its files imports, also in its functions and by name."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return frozenset(filter(is_program, found))
+
+
+def affected(changed: Iterable[str]) -> set[str]:
+    """Loaded modules of the program that are to be read anew: the changed ones, and all that import
+    one of these.
+    """
+    files = {
+        name: str(Path(module.__file__).relative_to(ROOT))
+        for name, module in sys.modules.items()
+        if is_program(name) and module.__file__
+    }
+    found = set(changed)
+    while True:
+        more = {name for name, file in files.items() if imported(file) & found} - found
+        if not more:
+            return found & files.keys()
+        found |= more
+
+
 @contextlib.contextmanager
 def changed_program(edits: tuple[Edit, ...]) -> Iterator[None]:
     """The program's modules are others in here; those of before are back afterwards."""
@@ -143,12 +176,26 @@ def changed_program(edits: tuple[Edit, ...]) -> Iterator[None]:
         yield
         return
     finder = Finder(changed_texts(edits))
-    before = {name: sys.modules.pop(name) for name in list(sys.modules) if is_program(name)}
+    before = {name: module for name, module in sys.modules.items() if is_program(name)}
+    for name in affected(finder.texts):
+        forget(name)
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
         for name in [name for name in sys.modules if is_program(name)]:
-            del sys.modules[name]
-        sys.modules.update(before)
+            forget(name)
+        for name, module in before.items():
+            sys.modules[name] = module
+            package, _, own = name.rpartition(".")
+            if package:
+                setattr(before[package], own, module)
+
+
+def forget(name: str) -> None:
+    """A module is neither loaded nor part of its package."""
+    del sys.modules[name]
+    package, _, own = name.rpartition(".")
+    if own in vars(sys.modules.get(package, object)):
+        delattr(sys.modules[package], own)
