@@ -30,9 +30,12 @@ MARKS = {
 }
 
 
-def plan_of(project: Project) -> Plan:
+def plan_of(project: Project, *, offline: bool) -> Plan:
     """What `up` would do. Raises UserError, SettingsError or OperationFailed."""
-    if from_engine(project.configuration, project.stack).platform == "docker":
+    platform = from_engine(project.configuration, project.stack).platform
+    if offline:
+        return declared(project)
+    if platform == "docker":
         return applier(project, docker_engine.require()).plan()
     if shutil.which("pulumi"):
         return PulumiApplier(project).plan()
@@ -40,7 +43,7 @@ def plan_of(project: Project) -> Plan:
 
 
 def declared(project: Project) -> Plan:
-    """What would be registered, where there is nobody to compare it with what there is."""
+    """What would be registered: there is nobody who could compare it with what there is."""
     import pulumi
 
     from standalone.declared import declare
@@ -133,19 +136,22 @@ def show(plan: Plan, environment: str, *, everything: bool) -> None:
 @click.command()
 @click.option("--stack", help="The stack; the same as -s before the command.")
 @click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text")
+@click.option("--offline", is_flag=True, help="Ask nobody: show what would be registered.")
 @click.option("--all", "everything", is_flag=True, help="List unchanged resources as well.")
 @click.pass_context
-def preview(context: click.Context, stack: str | None, output: str, everything: bool) -> int:
+def preview(
+    context: click.Context, stack: str | None, output: str, offline: bool, everything: bool
+) -> int:
     """Show what up would do and what the policies say of it, and change nothing.
 
     Exit status: 0, 1 when a policy forbids it, 2 when something given was wrong. With -o markdown
-    it is the comment on a pull request.
+    it is the comment on a pull request. --offline takes neither the Pulumi CLI nor Docker.
     """
     project = current_project(context)
     if stack is not None:
         project = replace(project, stack=stack)
     environment = policy_pack.environment(project)
-    plan = plan_of(project)
+    plan = plan_of(project, offline=offline)
     if output == "json":
         click.echo(as_json(project.stack, environment, plan))
     elif output == "markdown":

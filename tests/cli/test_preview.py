@@ -205,6 +205,21 @@ def test_this_projects_own_stack_is_previewed_without_anybody_being_asked(
     assert "| StatefulSet | " in said
 
 
+def test_offline_nobody_is_asked_who_could_be(
+    run: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    for asked in ("subprocess.run", "cli.host.docker_engine.connect", "socket.create_connection"):
+        monkeypatch.setattr(asked, lambda *_, **__: pytest.fail("it was asked"))
+    for platform in ("kubernetes", "docker"):
+        (project.root / "Pulumi.shop.yaml").write_text(f"config:\n  platform: {platform}\n")
+        # What was read of the stack file before is kept.
+        vars(project).pop("configuration", None)
+        found = run("--offline")
+        assert found.status == 1
+        assert "compared with nothing" in found.out
+
+
 # With the Pulumi CLI.
 
 LOG = [
