@@ -1,17 +1,18 @@
 """Applies a stack: with the Pulumi CLI where it is installed, otherwise with standalone/."""
 
 import contextlib
-import contextvars
 import json
 import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from cli import under_way
+from cli import policy_pack, under_way
 from cli.console import Step, Steps
 from cli.errors import OperationFailed, UserError
 from cli.project import PROJECT, Project
@@ -29,12 +30,32 @@ from standalone.plan import Step as PlanStep
 if TYPE_CHECKING:
     import docker
 
+    from policies.evaluate import Evaluation
+    from standalone.engine import Engine
+
 # The order in which workloads stop: who depends on others first. Those not named stop first;
 # Sentinels among them, before what they watch: a failover would lead nowhere. A primary that stops
 # still hands its last WAL to the vault.
 STOP_LAST = ("redis", "postgres", "etcd", "vault-copy", "vault")
 # Whose data outlives the databases' own, with --keep-vault.
 VAULTS = ("vault", "vault-copy")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `up` would do, in order, unchanged resources included, and what the policy pack says.
+
+    warnings: what the program warned of.
+    """
+
+    steps: tuple[PlanStep, ...]
+    judged: "Evaluation"
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def compared(self) -> bool:
+        """Whether it was held against what there is."""
+        return all(step.change.action is not Action.REGISTER for step in self.steps)
 
 
 class Applier(Protocol):
@@ -46,8 +67,8 @@ class Applier(Protocol):
         """Applies; returns whether anything was changed. Raises OperationFailed."""
         ...
 
-    def plan(self) -> list[PlanStep]:
-        """What `up` would do, in order; unchanged resources included."""
+    def plan(self) -> Plan:
+        """What `up` would do, and whether it may. Changes nothing."""
         ...
 
     def outputs(self) -> dict[str, Any]:
@@ -168,7 +189,7 @@ class StandaloneApplier:
         dry_run: bool,
         report: Callable[[PlanStep], None],
         progress: Callable[[str, str], None],
-    ) -> None:
+    ) -> "Engine":
         import docker.errors
         import pulumi
 
@@ -187,17 +208,14 @@ class StandaloneApplier:
             progress=progress,
         )
         try:
-            # A context of its own: the SDK keeps a run's outputs there, and one process may run
-            # the program twice.
-            contextvars.copy_context().run(
-                engine.run, self._project.root, self._project.configuration, PROJECT
-            )
+            engine.run(self._project.root, self._project.configuration, PROJECT)
         except ApplyError as error:
             raise OperationFailed(str(error), error.details) from None
         except (UnsupportedResource, pulumi.RunError) as error:
             raise UserError(str(error)) from None
         except docker.errors.DockerException as error:
             raise OperationFailed(f"Docker Engine refused: {error}") from None
+        return engine
 
     def up(self, steps: Steps) -> bool:
         """See Applier.up."""
@@ -210,11 +228,12 @@ class StandaloneApplier:
         board.close()
         return board.changed
 
-    def plan(self) -> list[PlanStep]:
+    def plan(self) -> Plan:
         """See Applier.plan."""
         found: list[PlanStep] = []
-        self._run(dry_run=True, report=found.append, progress=lambda name, text: None)
-        return sorted(found, key=lambda step: (_KINDS.index(step.kind), step.name))
+        engine = self._run(dry_run=True, report=found.append, progress=lambda name, text: None)
+        found.sort(key=lambda step: (_KINDS.index(step.kind), step.name))
+        return Plan(tuple(found), policy_pack.judge(self._project, engine.registered))
 
     def outputs(self) -> dict[str, Any]:
         """See Applier.outputs."""
@@ -374,6 +393,9 @@ class PulumiApplier:
 
     def _environment(self) -> dict[str, str]:
         environment = {"PULUMI_SKIP_UPDATE_CHECK": "true", **os.environ}
+        environment["PATH"] = policy_pack.path()
+        # Without it the CLI has no --event-log.
+        environment["PULUMI_DEBUG_COMMANDS"] = "true"
         if "PULUMI_BACKEND_URL" not in environment:
             backend = self._project.root / ".selfmonitor" / "pulumi"
             backend.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -429,31 +451,50 @@ class PulumiApplier:
         if done.returncode:
             raise OperationFailed("pulumi stack select failed", tuple(done.stderr.splitlines()))
 
-    def _stream(self, *arguments: str, config_file: Path | None = None) -> None:
-        """Runs the CLI with its own display on the terminal."""
-        code = subprocess.run(
+    def _run(self, *arguments: str, config_file: Path | None = None) -> int:
+        """Runs the CLI with its own display on the terminal; returns its exit status."""
+        return subprocess.run(
             self._command(*arguments, "--stack", self._project.stack, config_file=config_file),
             env=self._environment(),
             stdout=2,
             check=False,
         ).returncode
-        if code:
+
+    def _stream(self, *arguments: str, config_file: Path | None = None) -> None:
+        """The same for a run that must not fail."""
+        if self._run(*arguments, config_file=config_file):
             raise OperationFailed(f"pulumi {arguments[0]} failed (see above)")
 
     def up(self, steps: Steps) -> bool:
-        """See Applier.up."""
+        """See Applier.up. The CLI previews first: controls that join resources are asked there, and
+        at the update itself only when all is made.
+        """
+        pack = policy_pack.arguments(self._project)
         self._select()
         # What a disaster or a restore in place took away, the CLI's own state still has.
         refresh = ["--refresh"] if self._project.recovery is not None else []
         with self._recovery_file() as config_file:
-            self._stream("up", "--yes", "--skip-preview", *refresh, config_file=config_file)
+            self._stream("up", "--yes", *pack, *refresh, config_file=config_file)
         return True
 
-    def plan(self) -> list[PlanStep]:
-        """The CLI shows its own plan; there is nothing to add."""
+    def plan(self) -> Plan:
+        """See Applier.plan. The CLI shows its own as well."""
+        from cli import pulumi_events
+
+        pack = policy_pack.arguments(self._project)
         self._select()
-        self._stream("preview", "--diff")
-        return []
+        # Only this user may enter it.
+        with tempfile.TemporaryDirectory(prefix="selfmonitor-") as folder:
+            log = Path(folder) / "events"
+            status = self._run("preview", "--diff", *pack, "--event-log", str(log))
+            text = log.read_text(encoding="utf-8") if log.exists() else ""
+        events = pulumi_events.read(text)
+        judged = pulumi_events.said(events)
+        if status and not judged.blocks:
+            raise OperationFailed(
+                "pulumi preview failed (see above)", tuple(pulumi_events.errors(events))
+            )
+        return Plan(tuple(pulumi_events.steps(events)), judged, pulumi_events.warnings(events))
 
     def outputs(self) -> dict[str, Any]:
         """See Applier.outputs."""

@@ -3,8 +3,9 @@
 It is the SDK's own servicer that runs it, asked what the engine would ask: each resource by itself,
 then the stack. Configuration is merged with the defaults as the engine does, and checked.
 
-A servicer reads every resource anew for every control it has, which takes far longer than the
-controls do. So it is given those alone that look at the resource, as controls themselves would say.
+The SDK decodes what it is asked of anew for each policy. So each question goes to those controls
+alone that look at such resources: with the whole pack, nearly all the time would go into decoding
+what nobody looks at. That they answer the same is tested.
 """
 
 import json
@@ -14,9 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pulumi_policy as sdk
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime import proto
-from pulumi_policy import EnforcementLevel
 from pulumi_policy.policy import _PolicyAnalyzerServicer
 
 from policies import pack
@@ -24,6 +25,7 @@ from policies.contract import Control, Level, ResourceControl, StackControl
 from policies.discover import controls
 from policies.environment import ConfigurationError, environment_of
 from policies.parameters import settle
+from policies.resources import is_of
 
 # The key for the level of all controls, as the engine has it.
 ALL = "all"
@@ -107,13 +109,14 @@ def evaluate(
     {setting: value, "enforcementLevel": level}}. environment: left out, the stack's name.
     Raises ConfigurationError, one line.
     """
-    chosen = environment_of(stack, environment)
-    servicers = _Servicers(configuration or {}, chosen)
+    asked = _Pack(configuration or {}, environment_of(stack, environment))
     everything = list(registrations)
     providers = {each.urn: each for each in everything if each.type.startswith("pulumi:providers:")}
     resources = [_resource(each, providers) for each in everything]
+    answers = [answer for each in resources for answer in asked.about(each)]
+    answers += asked.about_all(resources)
     violations, waiting = [], []
-    for answer in servicers.answers(resources):
+    for answer in answers:
         for each in answer.diagnostics:
             if each.message.startswith(COULD_NOT_RUN):
                 text = each.message.partition(" during preview: ")[2]
@@ -124,43 +127,85 @@ def evaluate(
     return Evaluation(tuple(violations), tuple(waiting))
 
 
-class _Servicers:
-    """The SDK's, configured: one for each set of controls that is asked together."""
+class _Pack:
+    """The SDK's servicers, configured: one for each set of controls that are asked together."""
 
     def __init__(self, configuration: Configuration, environment: str) -> None:
-        self._settled = _settled(configuration, environment)
-        self._policies = {each.name: each for each in pack.policies(environment)}
-        self._made: dict[tuple[str, ...], Any] = {}
+        self._settled = {
+            name: each
+            for name, each in _settled(configuration, environment).items()
+            if each.enforcementLevel != proto.DISABLED
+        }
+        self._environment = environment
+        self._controls = [each for each in controls() if each.id in self._settled]
+        self._servicers: dict[str, Any] = {}
 
-    def answers(self, resources: list[proto.AnalyzerResource]) -> Iterator[proto.AnalyzeResponse]:
-        """To each resource by itself, and then to all of them."""
-        for each in resources:
-            asked = _looking_at(each.type, ResourceControl)
-            if asked:
-                yield self._of(asked).Analyze(_request(each), None)
-        looked_at = [each for each in resources if _looking_at(each.type, StackControl)]
-        request = proto.AnalyzeStackRequest(resources=looked_at)
-        all_of_stack = tuple(each.id for each in controls() if isinstance(each, StackControl))
-        yield self._of(all_of_stack).AnalyzeStack(request, None)
+    def about(self, resource: proto.AnalyzerResource) -> Iterator[proto.AnalyzeResponse]:
+        """What the controls of single resources say of one."""
+        token = resource.type
+        if token not in self._servicers:
+            asked: list[Control] = [
+                each
+                for each in self._controls
+                if isinstance(each, ResourceControl) and each.applies_to(token)
+            ]
+            self._servicers[token] = self._servicer(asked) if asked else None
+        if self._servicers[token]:
+            yield self._servicers[token].Analyze(_request(resource), None)
 
-    def _of(self, names: tuple[str, ...]) -> Any:
-        if names not in self._made:
-            policies = [self._policies[name] for name in names]
-            made: Any = _PolicyAnalyzerServicer(
-                pack.NAME, "0", policies, EnforcementLevel.MANDATORY
-            )
-            settled = {name: self._settled[name] for name in names}
-            made.Configure(proto.ConfigureAnalyzerRequest(policyConfig=settled), None)
-            self._made[names] = made
-        return self._made[names]
+    def about_all(
+        self, resources: Iterable[proto.AnalyzerResource]
+    ) -> Iterator[proto.AnalyzeResponse]:
+        """What each of the controls that join resources says of them."""
+        by_urn = {each.urn: each for each in resources}
+        for control in self._controls:
+            if isinstance(control, StackControl):
+                request = proto.AnalyzeStackRequest(resources=_of_interest(control, by_urn))
+                yield self._servicer([control]).AnalyzeStack(request, None)
+
+    def _servicer(self, asked: list[Control]) -> Any:
+        names = [each.id for each in asked]
+        found = _policies(self._environment)
+        servicer: Any = _PolicyAnalyzerServicer(
+            pack.NAME,
+            "0",
+            [found[name] for name in names],
+            sdk.EnforcementLevel.MANDATORY,
+        )
+        settled = {name: self._settled[name] for name in names}
+        servicer.Configure(proto.ConfigureAnalyzerRequest(policyConfig=settled), None)
+        return servicer
 
 
 @cache
-def _looking_at(token: str, kind: type[Control]) -> tuple[str, ...]:
-    """Names of the controls of a kind that look at resources of a type."""
-    return tuple(
-        each.id for each in controls() if isinstance(each, kind) and each.applies_to(token)
-    )
+def _policies(environment: str) -> Mapping[str, sdk.Policy]:
+    """{control: its policy}."""
+    return {each.name: each for each in pack.policies(environment)}
+
+
+def _of_interest(
+    control: StackControl, by_urn: Mapping[str, proto.AnalyzerResource]
+) -> list[proto.AnalyzerResource]:
+    """Those that a control looks at, and the names of those to which they refer."""
+    looked_at = {urn: each for urn, each in by_urn.items() if is_of(each.type, control.types)}
+    referred = {
+        urn
+        for each in looked_at.values()
+        for urn in (each.parent, *_referred(each))
+        if urn in by_urn and urn not in looked_at
+    }
+    return [
+        each
+        if urn in looked_at
+        else proto.AnalyzerResource(type=each.type, urn=urn, name=each.name)
+        for urn, each in by_urn.items()
+        if urn in looked_at or urn in referred
+    ]
+
+
+def _referred(resource: proto.AnalyzerResource) -> Iterator[str]:
+    for each in resource.propertyDependencies.values():
+        yield from each.urns
 
 
 def _settled(configuration: Configuration, environment: str) -> dict[str, proto.PolicyConfig]:

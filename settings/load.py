@@ -15,6 +15,8 @@ from settings.stack import StackSettings
 from settings.vault import AwsVaultSettings
 
 PROJECT = "selfmonitor"
+# What the policy pack reads in a stack file (policies/README.md), and the program does not.
+OF_THE_PACK = frozenset({"policies:environment"})
 # What the Pulumi CLI itself knows in a stack file.
 STACK_FILE_SECTIONS = frozenset(
     {"config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt"}
@@ -108,7 +110,7 @@ def engine_configuration(directory: Path, path: Path) -> dict[str, str]:
     """What the engine would pass to the program: the stack file over Pulumi.yaml's defaults.
 
     Returns `project:key` → text, structured values as JSON. Raises SettingsError for keys outside
-    this project's namespace, which no part of the program would ever read.
+    this project's namespace, which nobody would ever read.
     """
     result: dict[str, str] = {}
     declared = _read_yaml(directory / "Pulumi.yaml").get("config") or {}
@@ -124,6 +126,9 @@ def engine_configuration(directory: Path, path: Path) -> dict[str, str]:
     if not isinstance(given, dict):
         raise SettingsError(f"{path.name}: config: expected a mapping of keys to values")
     for name, value in given.items():
+        if name in OF_THE_PACK:
+            result[str(name)] = _encoded(value)
+            continue
         namespace, _, key = str(name).rpartition(":")
         if namespace not in ("", PROJECT):
             raise SettingsError(

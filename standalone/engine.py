@@ -1,10 +1,7 @@
 """Runs the Pulumi program and makes each resource it registers real, or plans to."""
 
-import asyncio
 import contextlib
 import datetime
-import os
-import runpy
 import signal
 import threading
 import time
@@ -15,11 +12,10 @@ from typing import Any
 import docker
 import pulumi
 import pulumi.runtime
-from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.rpc import unwrap_rpc_secret
-from pulumi.runtime.stack import run_pulumi_func
 
 from platforms.docker_names import LABEL_ROLE, LABEL_STACK, ROLE_DATA
+from standalone.declared import Registered, RegisteringMonitor
 from standalone.docker_objects import Containers, Handler, Images, Networks, Volumes
 from standalone.plan import (
     Action,
@@ -30,6 +26,7 @@ from standalone.plan import (
     property_hashes,
     what_differs,
 )
+from standalone.program import run_program
 from standalone.state import State
 from standalone.values import MAKERS, renewal_reason
 
@@ -52,16 +49,16 @@ class UnsupportedResource(Exception):
         )
 
 
-class _Monitor(MockMonitor):
+class _Monitor(RegisteringMonitor):
     """Keeps the URN at hand, which the mocks' own arguments leave out."""
 
     def __init__(self, engine: "Engine") -> None:
-        super().__init__(engine)
+        super().__init__(engine, engine.registered)
         self._engine = engine
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the SDK's name)
         self._engine.current.urn = self.make_urn(request.parent, request.type, request.name)
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        return super().RegisterResource(request)
 
 
 class Engine(pulumi.runtime.Mocks):
@@ -69,6 +66,7 @@ class Engine(pulumi.runtime.Mocks):
 
     report: called once a resource when its step is done (or planned), from several threads.
     progress: called with (name, text) while a step is under way.
+    registered: after a run, what the program registered.
     """
 
     def __init__(
@@ -93,6 +91,7 @@ class Engine(pulumi.runtime.Mocks):
         self._guard = threading.Lock()
         self._failure: BaseException | None = None
         self.current = threading.local()
+        self.registered: list[Registered] = []
 
     # What the SDK calls.
 
@@ -172,29 +171,23 @@ class Engine(pulumi.runtime.Mocks):
 
         Raises ApplyError, UnsupportedResource or pulumi.RunError.
         """
-        # The order matters: the loop before the mocks, and not run_in_stack, which would wait for
-        # a root stack that the mocks have made already.
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        # One failure is reported once, as itself: the loop would complain of every other request
-        # that was under way or never begun.
-        loop.set_exception_handler(lambda _loop, _context: None)
         try:
-            pulumi.runtime.set_all_config(configuration)
-            pulumi.runtime.set_mocks(
-                self, project=project, stack=self._stack, preview=False, monitor=_Monitor(self)
-            )
-            with _working_directory(root), self._noting_interrupts():
-                outputs = loop.run_until_complete(self._program(root))
+            with self._noting_interrupts():
+                outputs = run_program(
+                    root,
+                    configuration,
+                    project,
+                    self._stack,
+                    mocks=self,
+                    monitor=_Monitor(self),
+                    preview=False,
+                )
             if self._failure is not None:
                 raise self._failure
         except BaseException as error:
             if self._failure is not None and self._failure is not error:
                 raise self._failure from None
             raise
-        finally:
-            asyncio.set_event_loop(None)
-            loop.close()
         self._prune()
         if not self._dry_run:
             self._state.forget_all_but(self._declared)
@@ -223,18 +216,6 @@ class Engine(pulumi.runtime.Mocks):
             yield
         finally:
             signal.signal(signal.SIGINT, before)
-
-    async def _program(self, root: Path) -> dict[str, Any]:
-        def program() -> None:
-            runpy.run_path(str(root / "__main__.py"), run_name="__main__")
-
-        await run_pulumi_func(program)
-        stack = pulumi.runtime.get_root_resource()
-        exported = getattr(stack, "outputs", {})
-        resolved = {}
-        for name, value in exported.items():
-            resolved[name] = await pulumi.Output.from_input(value).future()
-        return resolved
 
     def _prune(self) -> None:
         """Removes what an earlier program declared and this one does not, data excepted."""
@@ -293,14 +274,3 @@ def _remove(thing: Any) -> None:
 def _remove_container(container: Any) -> None:
     container.stop()
     container.remove(v=True)
-
-
-@contextlib.contextmanager
-def _working_directory(path: Path) -> Iterator[None]:
-    """The engine runs programs in their own folder; relative build contexts rely on it."""
-    before = Path.cwd()
-    os.chdir(path)
-    try:
-        yield
-    finally:
-        os.chdir(before)

@@ -9,13 +9,14 @@ from typing import Any
 
 
 class Action(Enum):
-    """What happens to a resource."""
+    """What happens to a resource. REGISTER: what does, only a state would tell."""
 
     CREATE = "create"
     REPLACE = "replace"
     UPDATE = "update"
     DELETE = "delete"
     UNCHANGED = "unchanged"
+    REGISTER = "register"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Change:
 class Step:
     """One line of a plan or of its execution.
 
-    kind: what a person calls it (image, network, volume, container, password, key, certificate).
+    kind: what a person calls it (image, network, volume, container, password, key, certificate), or
+    the last word of its type.
     seconds: how long it took; None in a plan, and while it is under way.
     """
 

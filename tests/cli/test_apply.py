@@ -11,12 +11,15 @@ from cli.console import Steps
 from cli.errors import UserError
 from cli.project import Project
 from platforms.docker_names import LABEL_IDENTITY, LABEL_WORKLOAD
+from standalone.declared import declare
 from standalone.plan import Action, Change
 from standalone.plan import Step as PlanStep
 
 
 @pytest.fixture
 def project(tmp_path):
+    (tmp_path / "Pulumi.yaml").write_text("name: selfmonitor\n")
+    (tmp_path / "policy-config.json").write_text("{}")
     return Project(tmp_path, "local")
 
 
@@ -113,6 +116,47 @@ def test_a_recovery_reaches_the_pulumi_cli_in_a_stack_file_of_one_run(project, m
     command, given = runs.all[-1]
     assert "--refresh" not in command
     assert given is None
+
+
+def test_the_pulumi_cli_previews_with_the_policy_pack_before_it_applies(project, monkeypatch):
+    runs = Runs()
+    monkeypatch.setattr(apply.subprocess, "run", runs)
+    (project.root / "Pulumi.local.yaml").write_text("config: {}\n")
+    apply.PulumiApplier(project).up(Steps())
+    command, _ = runs.all[-1]
+    assert command[:2] == ["up", "--yes"]
+    assert command[command.index("--policy-pack") + 1] == str(project.root / "policies")
+    assert "--skip-preview" not in command
+
+
+def test_a_plan_without_the_pulumi_cli_is_judged_too(project, monkeypatch):
+    (project.root / "Pulumi.local.yaml").write_text("config: {}\n")
+    (project.root / "__main__.py").write_text(
+        "import pulumi_docker as docker\n"
+        "docker.Container('c', image='i', ports=[docker.ContainerPortArgs("
+        "internal=5432, external=5432, ip='0.0.0.0')])\n"
+    )
+    network = PlanStep("network", "n", Change(Action.UNCHANGED))
+    container = PlanStep("container", "c", Change(Action.CREATE))
+
+    class Planned:
+        """An engine that only plans."""
+
+        def __init__(self, client, state, stack, *, dry_run, report, progress):
+            assert dry_run
+            self.report = report
+
+        def run(self, root, configuration, name):
+            self.registered = declare(root, configuration, name, "local").registered
+            self.report(container)
+            self.report(network)
+
+    monkeypatch.setattr("standalone.engine.Engine", Planned)
+    plan = apply.StandaloneApplier(project, engine_with()).plan()
+    assert plan.steps == (network, container)
+    assert plan.compared
+    assert plan.judged.blocks
+    assert {each.control for each in plan.judged.violations} == {"docker-bind-addresses"}
 
 
 @pytest.fixture

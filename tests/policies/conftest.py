@@ -1,13 +1,12 @@
-"""Stacks, recorded once, and changed ones."""
+"""Stacks, recorded once, and what is said of changed ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 import policy_stacks as stacks
-from policies.evaluate import Registration
-from policy_spec import Mutation
+from mutants import Key, Outcome, outcomes
 
 
 @pytest.fixture(scope="session")
@@ -49,26 +48,12 @@ def first_previews(run_program: Callable[..., Any]) -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
-def mutated(
-    run_program: Callable[..., Any], recorded: Callable[[str], Any]
-) -> Callable[[Mutation], list[Registration]]:
-    """What the changed program registers. What was generated before is the same: to generate it
-    again is most of what a run takes.
+def outcome_of(request: pytest.FixtureRequest) -> Iterator[Callable[[Key], Outcome]]:
+    """What the pack says of a changed program. All that are asked for are run at once, in the order
+    of the tests that ask.
     """
-
-    def run(mutation: Mutation) -> list[Registration]:
-        values = recorded(mutation.stack).values
-
-        def generated(token: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-            return dict(values[name])
-
-        with stacks.pushed_images(), stacks.changed_program(mutation.edits):
-            recording = run_program(
-                stack=mutation.stack,
-                configuration=stacks.configuration_of(mutation.stack, mutation.settings),
-                answers=stacks.provided,
-                values=generated,
-            )
-        return stacks.registrations(recording)
-
-    return run
+    parameters = [
+        getattr(getattr(each, "callspec", None), "params", {}) for each in request.session.items
+    ]
+    with outcomes([each["mutation"] for each in parameters if "mutation" in each]) as found:
+        yield found.of

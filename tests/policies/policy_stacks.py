@@ -1,5 +1,6 @@
 """The stacks that the pack must have nothing to say of, and the program changed."""
 
+import ast
 import contextlib
 import hashlib
 import importlib.abc
@@ -7,14 +8,15 @@ import importlib.machinery
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from platforms.image_context import image_context
+from platforms.image_context import folders, project_name
 from platforms.image_reference import LOCK
-from policies.evaluate import Registration
+from policies.evaluate import Configuration, Registration
 from policy_spec import Edit
 from settings.load import engine_configuration
 
@@ -22,44 +24,34 @@ ROOT = Path(__file__).resolve().parents[2]
 STACKS = ("local", "staging", "production")
 # What the program is made of: read anew when one of its files is changed.
 PROGRAM = ("components", "platforms", "settings")
-ACCOUNT = "123456789012"
-ISSUER = "oidc.eks.eu-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
-# A stack on Kubernetes with its vault on AWS, where the project has no file of its own.
-ON_KUBERNETES = {
-    "platform": "kubernetes",
-    "kubernetes": {
-        "namespace": "ledger",
-        "clients": [{"network": "10.20.0.0/16"}],
-        "client_names": ["db.example.com"],
-        # The policies allow these two (policy-config.json).
-        "registry": "registry.example.com/selfmonitor",
-        "storage_class": "encrypted",
-    },
-    "backup": {
-        "vault": {
-            "kind": "aws",
-            "account_id": ACCOUNT,
-            "region": "eu-west-2",
-            "copy_region": "eu-west-1",
-            "bucket": "acme-ledger-vault",
-            "web_identity": {
-                "provider_arn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}",
-                "namespace": "ledger",
-            },
-            "administrators": [f"arn:aws:iam::{ACCOUNT}:role/vault-administrator"],
-        }
-    },
+# What a team has to fill in, filled in: in the stack files and in what the policies are told alike.
+FILLED = {
+    "fill-in": "acme",
+    "FILL-IN": "EXAMPLED539D4633E53DE1B71EXAMPLE",
+    "000000000000": "123456789012",
+    "192.0.2.": "10.20.30.",
 }
+
+
+def filled(text: str) -> str:
+    """The same text as a team would have it."""
+    for marked, own in FILLED.items():
+        text = text.replace(marked, own)
+    return text
 
 
 def configuration_of(stack: str, settings: Mapping[str, Any] | None = None) -> dict[str, str]:
     """What the engine would hand to the program of a stack; settings go over its file's."""
-    path = ROOT / f"Pulumi.{stack}.yaml"
-    if path.is_file():
-        found = engine_configuration(ROOT, path)
-    else:
-        found = {f"selfmonitor:{key}": as_text(value) for key, value in ON_KUBERNETES.items()}
+    file = engine_configuration(ROOT, ROOT / f"Pulumi.{stack}.yaml")
+    found = {key: filled(text) for key, text in file.items()}
     return {**found, **{f"selfmonitor:{key}": as_text(v) for key, v in (settings or {}).items()}}
+
+
+def policy_configuration() -> Configuration:
+    """What this project's policies are told."""
+    text = filled((ROOT / "policy-config.json").read_text(encoding="utf-8"))
+    found: Configuration = json.loads(text)
+    return found
 
 
 def as_text(value: Any) -> str:
@@ -72,9 +64,7 @@ def pushed_images() -> Iterator[None]:
     lock = ROOT / LOCK
     digest = f"sha256:{hashlib.sha256(b'pushed').hexdigest()}"
     images = {
-        folder.name: {"name": image_context(ROOT, folder.name).name, "digest": digest}
-        for folder in (ROOT / "images").iterdir()
-        if folder.is_dir()
+        folder: {"name": project_name(ROOT, folder), "digest": digest} for folder in folders(ROOT)
     }
     text = json.dumps({"images": images})
     read = Path.read_text
@@ -163,6 +153,37 @@ def is_program(name: str) -> bool:
     return name.partition(".")[0] in PROGRAM
 
 
+@cache
+def imported(file: str) -> frozenset[str]:
+    """Modules of the program that one of its files imports, also in its functions and by name."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return frozenset(filter(is_program, found))
+
+
+def affected(changed: Iterable[str]) -> set[str]:
+    """Loaded modules of the program that are to be read anew: the changed ones, and all that import
+    one of these.
+    """
+    files = {
+        name: str(Path(module.__file__).relative_to(ROOT))
+        for name, module in sys.modules.items()
+        if is_program(name) and module.__file__
+    }
+    found = set(changed)
+    while True:
+        more = {name for name, file in files.items() if imported(file) & found} - found
+        if not more:
+            return found & files.keys()
+        found |= more
+
+
 @contextlib.contextmanager
 def changed_program(edits: tuple[Edit, ...]) -> Iterator[None]:
     """The program's modules are others in here; those of before are back afterwards."""
@@ -170,12 +191,26 @@ def changed_program(edits: tuple[Edit, ...]) -> Iterator[None]:
         yield
         return
     finder = Finder(changed_texts(edits))
-    before = {name: sys.modules.pop(name) for name in list(sys.modules) if is_program(name)}
+    before = {name: module for name, module in sys.modules.items() if is_program(name)}
+    for name in affected(finder.texts):
+        forget(name)
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
         for name in [name for name in sys.modules if is_program(name)]:
-            del sys.modules[name]
-        sys.modules.update(before)
+            forget(name)
+        for name, module in before.items():
+            sys.modules[name] = module
+            package, _, own = name.rpartition(".")
+            if package:
+                setattr(before[package], own, module)
+
+
+def forget(name: str) -> None:
+    """A module is neither loaded nor part of its package."""
+    del sys.modules[name]
+    package, _, own = name.rpartition(".")
+    if own in vars(sys.modules.get(package, object)):
+        delattr(sys.modules[package], own)

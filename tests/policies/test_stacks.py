@@ -7,24 +7,17 @@ from typing import Any
 
 import pytest
 
-from policies.contract import Control
-from policies.discover import controls
-from policies.evaluate import Evaluation, evaluate, read_configuration
-from policy_spec import Edit, Mutation, spec_of
+from mutants import Key, Outcome, mutations, outcome
+from policies.evaluate import Evaluation, evaluate
+from policy_spec import Edit, Mutation
 from policy_stacks import ROOT, STACKS, changed_program, changed_texts, registrations
 
 SECONDS = 2
 
-MUTATIONS = [
-    pytest.param(control, mutation, id=f"{control.id}: {what}")
-    for control in controls()
-    for what, mutation in spec_of(control.module).mutations.items()
-]
-
 
 def the_pack_says(asked: Any, stack: str) -> Evaluation:
     """What this project's own previews show."""
-    return evaluate(asked, stack, read_configuration(ROOT / "policy-config.json"))
+    return evaluate(asked, stack, stacks.policy_configuration())
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -65,16 +58,25 @@ def test_the_program_is_what_it_was_after_a_change() -> None:
             == 1
         )
     assert importlib.import_module("components.aws.key") is before
+    assert importlib.import_module("components.aws").key is before
     assert before.ROTATION_DAYS == 365
 
 
-@pytest.mark.parametrize(("control", "mutation"), MUTATIONS)
+@pytest.mark.parametrize("mutation", mutations(), ids=": ".join)
 def test_exactly_the_one_control_fires_on_a_changed_program(
-    control: Control, mutation: Mutation, mutated: Callable[[Mutation], Any]
+    mutation: Key, outcome_of: Callable[[Key], Outcome]
 ) -> None:
-    found = the_pack_says(mutated(mutation), mutation.stack)
-    assert {each.control for each in found.violations} == {control.id}
-    assert found.waiting == ()
+    found = outcome_of(mutation)
+    assert found.error == ""
+    assert set(found.fired) == {found.control}
+    assert found.waiting == []
+
+
+def test_what_cannot_be_run_is_no_outcome_of_the_pack() -> None:
+    wrong = Mutation("local", settings={"subnet": "nowhere"})
+    found = outcome(("docker-bind-addresses", "a mistake"), wrong)
+    assert "subnet" in found.error
+    assert not found.right
 
 
 def test_the_whole_pack_takes_less_than_two_seconds(recorded: Callable[[str], Any]) -> None:

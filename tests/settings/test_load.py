@@ -81,6 +81,13 @@ def test_keys_may_be_given_with_or_without_the_namespace(project: Path) -> None:
     assert (str(settings.subnet), str(settings.bind_address)) == ("172.20.0.0/16", "127.0.0.2")
 
 
+def test_what_the_policy_pack_reads_is_handed_on(project: Path) -> None:
+    write(project, "config:\n  policies:environment: staging\n")
+    found = engine_configuration(project, project / "Pulumi.shop.yaml")
+    assert found["policies:environment"] == "staging"
+    assert load(project, "shop") == load(ROOT, "local")
+
+
 def test_a_key_of_another_namespace_is_refused_by_name(project: Path) -> None:
     write(project, "config:\n  selfmoniter:subnet: 172.20.0.0/16\n")
     message = refusal(project)
