@@ -47,6 +47,16 @@ def configuration_of(stack: str, settings: Mapping[str, Any] | None = None) -> d
     return {**found, **{f"selfmonitor:{key}": as_text(v) for key, v in (settings or {}).items()}}
 
 
+def settings_of(stack: str) -> dict[str, Any]:
+    """{key: what its file says, whole}; for mutations that change a part of it."""
+    structured = {
+        key.partition(":")[2]: text
+        for key, text in configuration_of(stack).items()
+        if text.startswith(("{", "["))
+    }
+    return {key: json.loads(text) for key, text in structured.items()}
+
+
 def policy_configuration() -> Configuration:
     """What this project's policies are told."""
     text = filled((ROOT / "policy-config.json").read_text(encoding="utf-8"))
@@ -56,6 +66,9 @@ def policy_configuration() -> Configuration:
 
 def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+ON_KUBERNETES = settings_of("production")
 
 
 @contextlib.contextmanager

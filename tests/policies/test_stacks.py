@@ -10,14 +10,21 @@ import pytest
 from mutants import Key, Outcome, mutations, outcome
 from policies.evaluate import Evaluation, evaluate
 from policy_spec import Edit, Mutation
-from policy_stacks import ROOT, STACKS, changed_program, changed_texts, registrations
+from policy_stacks import (
+    ROOT,
+    STACKS,
+    changed_program,
+    changed_texts,
+    policy_configuration,
+    registrations,
+)
 
 SECONDS = 2
 
 
 def the_pack_says(asked: Any, stack: str) -> Evaluation:
     """What this project's own previews show."""
-    return evaluate(asked, stack, stacks.policy_configuration())
+    return evaluate(asked, stack, policy_configuration())
 
 
 @pytest.mark.parametrize("stack", STACKS)
