@@ -18,9 +18,9 @@ PATHS = {"postgres": (), "redis": ("router", "sentinel")}
 """The ways in that have a column of their own: where there is but one, it is the outage."""
 
 
-def newest(service: str, kind: str, place: str = "") -> tuple[str, dict[str, Any]]:
+def newest(service: str, kind: str) -> tuple[str, dict[str, Any]]:
     """Date and summary of the newest record of a kind. Raises FileNotFoundError without one."""
-    records = sorted(RESULTS.glob(f"*/drill-{place}{service}-{kind}.json"))
+    records = sorted(RESULTS.glob(f"*/drill-{service}-{kind}.json"))
     if not records:
         raise FileNotFoundError(f"no record of {service} {kind} in {RESULTS}")
     summary: dict[str, Any] = json.loads(records[-1].read_text())["kinds"][0]
@@ -42,26 +42,6 @@ def row(service: str, kind: str) -> str:
         date,
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def kubernetes_table(service: str) -> str:
-    """Markdown, all kinds of a service on a cluster. Redis is written to through the routers."""
-    heads = ["drill", "runs", "outage p50", "max", "acknowledged", "lost", "healed", "on"]
-    lines = [f"| {' | '.join(heads)} |", f"|---|{'--:|' * (len(heads) - 2)}---|"]
-    for kind in KINDS[service]:
-        date, found = newest(service, kind, "kubernetes-")
-        outage = found["outage_seconds"]
-        cells = [
-            kind,
-            str(found["runs"]),
-            *(f"{outage[key]:.2f} s" for key in ("p50", "max")),
-            f"{found['acked']:,}",
-            str(found["lost"]),
-            str(found["recovered"]),
-            date,
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def table(service: str) -> str:
@@ -164,7 +144,6 @@ def recovery_table() -> str:
 if __name__ == "__main__":
     for each in KINDS:
         print(table(each), end="\n\n")
-        print(kubernetes_table(each), end="\n\n")
     for make in (vault_table, backup_table, recovery_table):
         try:
             print(make(), end="\n\n")

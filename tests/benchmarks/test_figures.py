@@ -18,20 +18,6 @@ def test_the_readmes_table_is_made_of_the_newest_records(service):
     assert table.table(service) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("service", KINDS)
-def test_the_table_of_drills_on_a_cluster_is_made_of_the_newest_records(service):
-    page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
-    assert table.kubernetes_table(service) in page
-
-
-@pytest.mark.parametrize(("service", "kind"), EACH_KIND)
-def test_no_record_on_a_cluster_left_it_unhealed_or_lost_a_commit(service, kind):
-    _, found = table.newest(service, kind, "kubernetes-")
-    assert found["recovered"] == found["runs"]
-    assert found["unverified"] == 0
-    assert service != "postgres" or found["lost"] == 0
-
-
 @pytest.mark.parametrize(
     ("make", "page"),
     [
