@@ -131,11 +131,7 @@ class _Pack:
     """The SDK's servicers, configured: one for each set of controls that are asked together."""
 
     def __init__(self, configuration: Configuration, environment: str) -> None:
-        self._settled = {
-            name: each
-            for name, each in _settled(configuration, environment).items()
-            if each.enforcementLevel != proto.DISABLED
-        }
+        self._settled = _settled(configuration, environment)
         self._environment = environment
         self._controls = [each for each in controls() if each.id in self._settled]
         self._servicers: dict[str, Any] = {}
@@ -209,26 +205,31 @@ def _referred(resource: proto.AnalyzerResource) -> Iterator[str]:
 
 
 def _settled(configuration: Configuration, environment: str) -> dict[str, proto.PolicyConfig]:
-    """Every control's level and settings, as the engine merges them."""
+    """Level and settings of every control that is not disabled, as the engine merges them."""
     by_id = {each.id: each for each in controls()}
     for name in configuration:
         if name != ALL and name not in by_id:
             raise ConfigurationError(f"{name}: there is no such control")
     overall = _level(ALL, configuration.get(ALL, {}))
-    return {
-        name: _of_control(control, configuration.get(name, {}), overall, environment)
-        for name, control in by_id.items()
-    }
+    found = {}
+    for name, control in by_id.items():
+        given = configuration.get(name, {})
+        level = _level(name, given) or overall or control.enforcement.of(environment)
+        # What is wrong is refused of a disabled one too.
+        if level is not Level.DISABLED or given:
+            config = _of_control(control, given, level, environment)
+            if level is not Level.DISABLED:
+                found[name] = config
+    return found
 
 
 def _of_control(
     control: Control,
     given: str | Mapping[str, Any],
-    overall: Level | None,
+    level: Level,
     environment: str,
 ) -> proto.PolicyConfig:
     settings = {} if isinstance(given, str) else {k: v for k, v in given.items() if k != LEVEL}
-    level = _level(control.id, given) or overall or control.enforcement.of(environment)
     properties = struct_pb2.Struct()
     properties.update(settle(control.id, control.settings, settings, environment))
     return proto.PolicyConfig(

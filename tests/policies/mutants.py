@@ -14,6 +14,7 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -165,6 +166,8 @@ def outcomes(asked: Iterable[Key]) -> Iterator["Outcomes"]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        # With what it forks.
+        start_new_session=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -173,7 +176,8 @@ def outcomes(asked: Iterable[Key]) -> Iterator["Outcomes"]:
             questions.writelines(f"{json.dumps(key)}\n" for key in asked)
         yield Outcomes(process.stdout)
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
         process.stdout.close()
 
