@@ -17,7 +17,7 @@ from unittest import mock
 from platforms.image_context import folders, project_name
 from platforms.image_reference import LOCK
 from policies.evaluate import Configuration, Registration
-from policy_spec import Edit
+from policy_spec import UNKNOWN, Edit
 from settings.load import engine_configuration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,14 +105,19 @@ def nothing(token: str, name: str, inputs: dict[str, Any]) -> tuple[str, dict[st
     return "", inputs
 
 
-def registrations(recording: Any) -> list[Registration]:
+# What a provider says of a resource once it is made; the engine hands it on as not known before.
+LATER = ("id", "arn")
+
+
+def registrations(recording: Any, *, first_preview: bool = False) -> list[Registration]:
     """What a recorded program registered, as the pack is given it."""
+    later = dict.fromkeys(LATER, UNKNOWN) if first_preview else {}
     return [
         Registration(
             type=each.type,
             name=each.name,
             urn=each.urn,
-            properties=each.raw,
+            properties={**later, **each.raw},
             protect=each.protected,
             parent=each.parent,
             provider=each.provider,

@@ -32,7 +32,7 @@ def check(container: Resource, stack: Stack, settings: Settings) -> Findings:
             # Which of those it was made of cannot be told; that each of them is right can.
             found = recorded
         else:
-            found = [one for one in networks.values() if name in (one.get("name"), one.get("id"))]
+            found = [one for one in networks.values() if name in _called(one)]
         if not found:
             if isinstance(name, Unknown):
                 yield Unseen(path, container)
@@ -40,6 +40,12 @@ def check(container: Resource, stack: Stack, settings: Settings) -> Findings:
                 yield Finding(path, "is no network of this program", container)
         elif not all(one.get("internal") for one in found):
             yield Finding(path, "is not internal", container)
+
+
+def _called(network: Resource) -> tuple[str, ...]:
+    """What is known of the names one may join it by: its id is not, before it is made."""
+    found = (network.get("name"), network.get("id"))
+    return tuple(each for each in found if isinstance(each, str))
 
 
 CONTROL = StackControl(
