@@ -26,14 +26,15 @@ Stack = _load("running").Stack
 ALONE = ("test_images.py", "test_recovery.py")
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is a system test, and may take minutes."""
+    """Everything in this folder is a system test, and may take minutes.
+
+    First those with stacks of their own, before the one that the others share is up.
+    """
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.system)
             item.add_marker(pytest.mark.timeout(900))
-    # Tests with stacks of their own come before the one that the others share is up.
     items.sort(key=lambda item: item.path.name not in ALONE)
 
 
