@@ -156,7 +156,7 @@ def test_a_plan_without_the_pulumi_cli_is_judged_too(project, monkeypatch):
     assert plan.steps == (network, container)
     assert plan.compared
     assert plan.judged.blocks
-    assert {each.control for each in plan.judged.violations} == {"docker-bind-addresses"}
+    assert "docker-bind-addresses" in {each.control for each in plan.judged.violations}
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def run(project: Any) -> Callable[..., Any]:
 
 
 @pytest.mark.usefixtures("without_pulumi")
-@pytest.mark.parametrize("name", ["up", "preview", "down"])
+@pytest.mark.parametrize("name", ["up", "down"])
 def test_what_applies_the_stack_takes_the_pulumi_cli_and_says_so_in_one_line(
     run: Callable[..., Any], name: str
 ) -> None:
@@ -96,6 +96,7 @@ def test_up_applies_waits_until_all_is_well_and_shows_where_to_connect(
     waited: list[Any] = []
     monkeypatch.setattr("cli.kubernetes_cluster.open_on_kubernetes", lambda project: cluster)
     monkeypatch.setattr(up_module, "open_cluster", lambda context: cluster)
+    (cluster.project.root / "policy-config.json").write_text("{}")
     monkeypatch.setattr(up_module, "write_credentials", lambda project, by: None)
     monkeypatch.setattr(up_module, "wait_until_healthy", lambda c, steps: waited.append(c))
     said = run("up").output
