@@ -1,5 +1,6 @@
 """Many runs: each kind as often as asked for, until one shows that the cluster is not well."""
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -8,7 +9,7 @@ from cli.drill.result import Campaign, RunResult
 from cli.drill.run import Notify, NotReady, Timing, run_once
 from cli.drill.service import Service
 from cli.drill.stop import Interrupted, StopRequest
-from cli.drill.store import Store, StoreError
+from cli.drill.store import RETRY_SECONDS, Store, StoreError
 
 
 def run_campaign(
@@ -27,14 +28,15 @@ def run_campaign(
 
     A run that failed (see RunResult.failure) is the last one: to go on breaking a cluster that
     has not recovered measures nothing and destroys the traces. Raises StoreError if
-    nothing can be written, before anything is broken.
+    nothing can be written in time, before anything is broken.
     """
     started_at = datetime.now(UTC)
     results: list[RunResult] = []
     ended_early: str | None = None
     interrupted = False
     unhealed: str | None = None
-    service.store.create()
+    timing = timing or Timing()
+    _create(service.store, timing.first_write_limit, stop)
     try:
         for fault in faults:
             for number in range(1, runs + 1):
@@ -45,7 +47,7 @@ def run_campaign(
                     clients=clients,
                     stop=stop,
                     notify=notify,
-                    timing=timing or Timing(),
+                    timing=timing,
                 )
                 results.append(result)
                 finished(result)
@@ -77,6 +79,23 @@ def run_campaign(
         leftover=leftover,
         unhealed=unhealed,
     )
+
+
+def _create(store: Store, within_seconds: float, stop: StopRequest) -> None:
+    """Tries again for a while, as an application does: a router may find a new primary a moment
+    after the cluster has agreed on it.
+    """
+    deadline = time.monotonic() + within_seconds
+    while True:
+        try:
+            return store.create()
+        except StoreError as error:
+            if time.monotonic() >= deadline:
+                raise
+            try:
+                stop.sleep(RETRY_SECONDS)
+            except Interrupted:
+                raise error from None
 
 
 def _drop(store: Store) -> str | None:

@@ -34,6 +34,8 @@ class Timing:
     """Writing and health must last this long without a break to count as recovery: right after
     a fault the members still report what was so a moment ago."""
     read_back_limit: float = 60.0
+    first_write_limit: float = 10.0
+    """For the drill's own table, before anything is broken."""
 
 
 class NotReady(Exception):

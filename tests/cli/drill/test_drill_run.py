@@ -34,6 +34,7 @@ def carry(postgres: Service, timing: Timing) -> Carry:
         runs: int = 1,
         hold: float = 0.1,
         limit: float = 5.0,
+        first_write: float = 0.05,
         stop: StopRequest | None = None,
         notify: Callable[[Event], None] = lambda event: None,
         faults: list[Fault] | None = None,
@@ -47,7 +48,11 @@ def carry(postgres: Service, timing: Timing) -> Carry:
             notify=notify,
             finished=lambda result: None,
             timing=replace(
-                timing, healthy_limit=limit, first_answer_limit=limit, recovery_limit=limit
+                timing,
+                healthy_limit=limit,
+                first_answer_limit=limit,
+                recovery_limit=limit,
+                first_write_limit=first_write,
             ),
         )
 
@@ -391,3 +396,35 @@ def test_a_table_that_cannot_be_dropped_is_mentioned(
 
     monkeypatch.setattr("cli.drill.postgres_store.PostgresStore.drop", refuse)
     assert "selfmonitor_drill" in str(carry("switchover").leftover)
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_a_router_that_finds_the_primary_a_moment_late_keeps_no_drill_from_starting(
+    carry: Carry, database: Any, failures: int
+) -> None:
+    attempts: list[int] = []
+
+    def late() -> None:
+        attempts.append(len(attempts))
+        if len(attempts) <= failures:
+            raise psycopg.OperationalError("server login has been failing")
+
+    database.on_connect = late
+    campaign = carry("switchover", first_write=60.0)
+    assert campaign.runs[0].failure is None
+    assert len(attempts) > failures
+
+
+def test_who_asks_to_stop_before_anything_could_be_written_is_told_why_it_waited(
+    carry: Carry, database: Any, cluster: Any
+) -> None:
+    stop = StopRequest()
+
+    def refuse() -> None:
+        stop.request()
+        raise psycopg.OperationalError("no way in")
+
+    database.on_connect = refuse
+    with pytest.raises(StoreError, match="no way in"):
+        carry("switchover", first_write=60.0, stop=stop)
+    assert not cluster.calls
