@@ -19,10 +19,6 @@ from settings.kubernetes import KubernetesSettings
 
 # The workload whose members agree in the API server.
 IN_CONSENSUS = "postgres"
-# Patroni wants a password for what changes something; it stands in this file of each member, and
-# goes to curl through a pipe, not as an argument.
-OF_PATRONI = "/etc/selfmonitor/restapi.password"
-WITH_PASSWORD = f'printf \'user = "restapi:%s"\' "$(cat {OF_PATRONI})" | curl --config - "$@"'
 
 
 class KubernetesCluster(Cluster):
@@ -146,11 +142,6 @@ class KubernetesCluster(Cluster):
             # Whoever applied the stack, and wherever: clients here verify by these.
             credentials.write(self.project, found)
         return found
-
-    # Planned change.
-
-    def _with_password(self, curl: list[str]) -> list[str]:
-        return ["/bin/sh", "-c", WITH_PASSWORD, *curl]
 
     # Faults.
 

@@ -30,9 +30,9 @@ from platforms.workload import (
 from settings.postgres import PostgresSettings
 
 JOB_MEMORY_MIB = 128
-# A planned hand-over waits for Patroni's own answer, which takes up to 20 s (api.py,
-# poll_failover_result), and for a second candidate.
-HAND_OVER_SECONDS = 45
+# A planned hand-over (images/postgres/hand-over): a checkpoint and two candidates at most; each
+# has to wait for one round of Patroni's loop, which comes on top.
+HAND_OVER_SECONDS = 50
 
 PROVISIONER = Peer("provision", 4, 1, (Segment.DATA,))
 
@@ -202,7 +202,7 @@ class PostgresHA(pulumi.ComponentResource):
                 failures=6,
             ),
             before_stop=("/usr/local/bin/hand-over", str(REST_PORT)),
-            before_stop_seconds=HAND_OVER_SECONDS,
+            before_stop_seconds=HAND_OVER_SECONDS + settings.failover.loop_wait_seconds,
             consensus=access.consensus,
             patience_seconds=RECOVERY_SECONDS if self._args.vault.recovery else None,
             one_at_a_time=True,

@@ -1,5 +1,6 @@
 """The way in: what clients connect to, whoever is primary behind it."""
 
+import json
 from dataclasses import dataclass
 
 import pulumi
@@ -15,6 +16,9 @@ from settings.postgres import RouterSettings
 HAPROXY_PRIMARY_PORT = 6000
 HAPROXY_REPLICA_PORT = 6001
 HAPROXY_HEALTH_PORT = 6002
+HAPROXY_SOCKET = "/tmp/haproxy.sock"
+HAPROXY_BACKEND = "primary"
+POOLER_FILES = ("pgbouncer-read-write.ini", "pgbouncer-read-only.ini")
 # A standby further behind than this serves no reads.
 REPLICA_MAX_LAG_MIB = 16
 # Fails on a standby, where SELECT 1 would be content.
@@ -115,7 +119,17 @@ class Routers(pulumi.ComponentResource):
             replica_port=HAPROXY_REPLICA_PORT,
             replica_max_lag_mib=REPLICA_MAX_LAG_MIB,
             members=members.members,
+            backend=HAPROXY_BACKEND,
+            socket=HAPROXY_SOCKET,
         )
+        # What holds transactions back while the primary is moved (images/router/hold).
+        hold = {
+            "members": members.members,
+            "rest_port": REST_PORT,
+            "poolers": [f"/etc/selfmonitor/{name}" for name in POOLER_FILES],
+            "haproxy_socket": HAPROXY_SOCKET,
+            "backend": HAPROXY_BACKEND,
+        }
         return Workload(
             **vars(peer),
             image="router",
@@ -123,11 +137,12 @@ class Routers(pulumi.ComponentResource):
             cpus=1.0,
             files={
                 "haproxy.cfg": haproxy,
+                "hold.json": json.dumps(hold),
                 "pgbouncer-hba.conf": render(self._context.root, "router", "pgbouncer-hba.conf"),
-                "pgbouncer-read-write.ini": self._pgbouncer(
+                POOLER_FILES[0]: self._pgbouncer(
                     "read and write", POSTGRES_PORT, HAPROXY_PRIMARY_PORT, PRIMARY_CHECK
                 ),
-                "pgbouncer-read-only.ini": self._pgbouncer(
+                POOLER_FILES[1]: self._pgbouncer(
                     "read only", POSTGRES_PORT + 1, HAPROXY_REPLICA_PORT, ""
                 ),
             },

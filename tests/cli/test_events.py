@@ -330,7 +330,7 @@ def test_lines_are_whole_however_they_arrive(size: int) -> None:
 
 
 class Switching:
-    """A cluster of three members that do what Patroni does at a switchover."""
+    """A cluster of three members that do what theirs do at a switchover."""
 
     def __init__(self, note: Any) -> None:
         self.said: list[list[str]] = []
@@ -350,7 +350,9 @@ class Switching:
 
     def switch(self, command: list[str]) -> Any:
         self.said.append(command)
-        return SimpleNamespace(output=b"Successfully switched over to postgres-2")
+        return SimpleNamespace(
+            output=b"hand-over: postgres-2: Switchover scheduled\npostgres-2", exit_code=0
+        )
 
 
 def test_a_switchover_is_announced_before_it_happens() -> None:
@@ -366,7 +368,7 @@ def test_a_switchover_is_announced_before_it_happens() -> None:
         "old": "postgres-1",
     }
     assert note[note.index("--max-time") + 1] == "2"
-    assert change[-1].endswith("/switchover")
+    assert change[2:] == ["/usr/local/bin/hand-over", "8008", "postgres-2"]
 
 
 @pytest.mark.parametrize("error", [CannotBeAsked("409"), ConnectionError("no Docker"), None])

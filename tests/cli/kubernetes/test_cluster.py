@@ -1,10 +1,8 @@
 """The stack as the commands see it: how it is reached, and how its primary is moved."""
 
 import json
-import os
 import shutil
 import stat
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -149,55 +147,41 @@ def test_redis_and_sentinels_are_asked_by_name(api: Any, cluster: Any) -> None:
 # Switchover.
 
 
-@pytest.fixture
-def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A curl that writes down its arguments and what its --config tells it."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    curl = programs / "curl"
-    curl.write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\n'
-        f"cat > {tmp_path}/config\necho Successfully switched over to postgres-2\n"
-    )
-    curl.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    (tmp_path / "password").write_text("r3st\n")
-    return tmp_path
-
-
-def test_a_switchover_shows_patroni_its_password_and_nobody_else(
-    api: Any, cluster: Any, inside: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("status", "out", "err", "outcome"),
+    [
+        (0, "postgres-2\n", "hand-over: postgres-2: Switchover scheduled\n", "postgres-2"),
+        # Another one took over in the end.
+        (0, "postgres-3\n", "", "postgres-3"),
+        (1, "", "hand-over: not handed over: the cluster is paused\n", "the cluster is paused"),
+        # It was not the primary any more.
+        (0, "", "", "no answer"),
+    ],
+)
+def test_a_switchover_is_done_by_the_primary_itself(
+    api: Any,
+    cluster: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    out: str,
+    err: str,
+    outcome: str,
 ) -> None:
-    from cli import kubernetes_cluster as module
     from cli.cluster import MemberStatus, PostgresStatus
 
-    status = PostgresStatus(
-        "postgres-1",
-        (
-            MemberStatus("postgres-1", "primary", "running", 1, None, False),
-            MemberStatus("postgres-2", "standby", "streaming", 1, 0, True),
-        ),
-    )
-    monkeypatch.setattr(cluster, "postgres_status", lambda: status)
+    standbys = (MemberStatus(f"postgres-{n}", "standby", "streaming", 1, 0, True) for n in (2, 3))
+    primary = MemberStatus("postgres-1", "primary", "running", 1, None, False)
     monkeypatch.setattr(
-        module,
-        "WITH_PASSWORD",
-        module.WITH_PASSWORD.replace(module.OF_PATRONI, str(inside / "password")),
+        cluster, "postgres_status", lambda: PostgresStatus("postgres-1", (primary, *standbys))
     )
-
-    def run(command: list[str]) -> tuple[int, bytes, bytes]:
-        done = subprocess.run(command, capture_output=True, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    api.answers["postgres"] = run
-    assert cluster.switchover() == "postgres-2"
-    assert (inside / "config").read_text() == 'user = "restapi:r3st"'
-    arguments = (inside / "arguments").read_text()
-    assert "r3st" not in arguments
-    assert arguments.splitlines()[:2] == ["--config", "-"]
-    assert arguments.splitlines()[-1] == "https://localhost:8008/switchover"
-    assert '{"leader": "postgres-1", "candidate": "postgres-2"}' in arguments
-    assert not [word for _, command in api.commands for word in command if "r3st" in word]
+    api.answers["postgres"] = lambda command: (status, out.encode(), err.encode())
+    if outcome.startswith("postgres"):
+        assert cluster.switchover() == outcome
+    else:
+        with pytest.raises(OperationFailed, match=outcome):
+            cluster.switchover()
+    command = next(command for _, command in api.commands if command[0] == "timeout")
+    assert command[2:] == ["/usr/local/bin/hand-over", "8008", "postgres-2"]
 
 
 # A writer inside.
