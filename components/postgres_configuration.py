@@ -72,7 +72,7 @@ def server_parameters(settings: PostgresSettings, archive_timeout_seconds: int) 
         "wal_receiver_timeout": f"{REPLICATION_TIMEOUT_SECONDS}s",
         # How long a standby that lost its source waits before it asks again. PostgreSQL's own 5 s
         # would hold commits up whenever a standby follows a new primary before it is promoted.
-        "wal_retrieve_retry_interval": "200ms",
+        "wal_retrieve_retry_interval": "300ms",
         "tcp_keepalives_idle": 10,
         "tcp_keepalives_interval": 5,
         "tcp_keepalives_count": 3,

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,15 @@ import patroni.postgresql
 
 slept = []
 time.sleep = slept.append
+sending = iter([2, 1, 1])
 
 def main():
+    sys.modules["__main__"].walsenders = lambda: next(sending, 0)
     for function in ("on_shutdown", "process_unhealthy_cluster", "demote"):
         getattr(patroni.ha, function)()
     patroni.ha.should_run_scheduled_action()
     print(slept, patroni.postgresql.STOP_POLLING_INTERVAL, patroni.ha.time.time is time.time)
-    print(sys.argv[1:])
+    print(sys.argv[1:], patroni.api.RestApiHandler.disable_nagle_algorithm)
 """
 
 
@@ -47,6 +50,7 @@ def patroni(tmp_path: Path) -> Path:
     (package / "postgresql").mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "ha.py").write_text(HA)
+    (package / "api.py").write_text("class RestApiHandler:\n    disable_nagle_algorithm = False\n")
     (package / "postgresql" / "__init__.py").write_text("STOP_POLLING_INTERVAL = 1\n")
     (package / "__main__.py").write_text(textwrap.dedent(MAIN))
     return tmp_path
@@ -66,7 +70,10 @@ def start(path: Path) -> subprocess.CompletedProcess[str]:
 def test_the_waits_of_a_planned_change_are_short_and_all_others_as_they_were(patroni: Path) -> None:
     done = start(patroni)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["[0.1, 0.3, 2, 1] 0.1 True", "['/etc/selfmonitor']"]
+    assert done.stdout.splitlines() == [
+        "[0.02, 0.02, 0.02, 0.2, 2, 1] 0.05 True",
+        "['/etc/selfmonitor'] True",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,3 +92,29 @@ def test_a_patroni_that_waits_in_another_way_is_not_started(
     assert done.returncode == 1
     assert "waits in another way" in done.stderr
     assert not done.stdout
+
+
+def test_a_standby_that_does_not_answer_is_waited_for_as_long_as_before(patroni: Path) -> None:
+    main = patroni / "patroni" / "__main__.py"
+    text = main.read_text().replace("next(sending, 0)", "1")
+    main.write_text(text.replace("time.sleep = slept.append", "").replace("[2, 1, 1]", "[]"))
+    begun = time.monotonic()
+    assert start(patroni).returncode == 0
+    # on_shutdown 1 s, follow 0.2 s, demote 2 s, the scheduled one 1 s.
+    assert time.monotonic() - begun >= 4.2
+
+
+def test_those_who_send_wal_are_counted(patroni: Path) -> None:
+    main = patroni / "patroni" / "__main__.py"
+    main.write_text(
+        "import subprocess, sys\n"
+        "def main():\n"
+        "    count = sys.modules['__main__'].walsenders\n"
+        "    before = count()\n"
+        "    name = 'postgres: main: walsender replicator 10.0.0.1(1) streaming'\n"
+        "    with subprocess.Popen([name, '60'], executable='/bin/sleep') as sender:\n"
+        "        print(count() - before)\n"
+        "        sender.kill()\n"
+        "    print(count() - before)\n"
+    )
+    assert start(patroni).stdout.split() == ["1", "0"]

@@ -1,10 +1,12 @@
 """What a router does while the primary moves on purpose, and that it always lets go again."""
 
 import datetime
+import http.server
 import json
 import os
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from standalone import values
 
 NAMES = ["postgres-1", "postgres-2", "postgres-3"]
 
@@ -27,15 +31,20 @@ def hold(image_programs: Callable[..., Any]) -> Any:
 class World:
     """Three members, two PgBouncers and HAProxy, with a clock that only moves when slept on.
 
-    `changes`: {second: who is primary from then on}.
+    Each by second, from when on: `leaders`, who holds the lock; `promoted`, who is primary;
+    `running`: whether the old primary is.
     """
 
     def __init__(self) -> None:
-        self.names = list(NAMES)
         self.now = 0.0
-        self.changes: dict[float, str | None] = {0.0: "postgres-1"}
+        self.leaders: dict[float, str | None] = {0.0: "postgres-1"}
+        self.promoted: dict[float, str | None] = {0.0: "postgres-1"}
+        self.running: dict[float, bool] = {0.0: True}
         self.done: list[tuple[float, str]] = []
         self.asked: list[str] = []
+
+    def by_now(self, changes: dict[float, Any]) -> Any:
+        return [what for when, what in sorted(changes.items()) if when <= self.now][-1]
 
     def clock(self) -> float:
         return self.now
@@ -43,9 +52,21 @@ class World:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def is_primary(self, name: str) -> bool:
+    def cluster(self) -> Any:
+        leader = self.by_now(self.leaders)
+        return {
+            "members": [
+                {"name": name, "role": "leader" if name == leader else "replica"} for name in NAMES
+            ]
+        }
+
+    def is_running(self, name: str) -> bool:
+        assert name == "postgres-1"
+        return bool(self.by_now(self.running))
+
+    def has_been_promoted(self, name: str) -> bool:
         self.asked.append(name)
-        return name == [who for when, who in sorted(self.changes.items()) if when <= self.now][-1]
+        return bool(name == self.by_now(self.promoted))
 
     def hold(self) -> None:
         self.done.append((round(self.now, 2), "hold"))
@@ -56,8 +77,10 @@ class World:
     def has_moved(self, old: str, new: str) -> None:
         self.done.append((round(self.now, 2), f"{old} to {new}"))
 
-    def carry_out(self, hold: Any, new: str | None = "postgres-2", when: float = 5.0) -> None:
-        hold.carry_out(("postgres-1", new, when), self, self, self, self.clock, self.sleep)
+    def carry_out(self, hold: Any, sleep: Callable[[float], None] | None = None) -> list[str]:
+        """What was done, in order; the switchover is planned for second 5."""
+        hold.carry_out(("postgres-1", 5.0), self, self, self, self.clock, sleep or self.sleep)
+        return [what for _, what in self.done]
 
 
 @pytest.fixture
@@ -73,62 +96,60 @@ def alarm(hold: Any) -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-def test_transactions_are_held_from_the_moment_itself_until_another_is_primary(
+def test_transactions_are_held_from_when_the_primary_stops_until_another_is_promoted(
     hold: Any, world: World
 ) -> None:
-    world.changes |= {5.3: None, 5.8: "postgres-2"}
-    world.carry_out(hold)
-    held, moved, went_on = world.done
-    assert held == (4.98, "hold")
-    assert moved[1] == "postgres-1 to postgres-2"
-    assert went_on[1] == "go on"
-    assert 5.8 <= moved[0] <= went_on[0] <= 5.9
-    # Nobody else is asked as long as the chosen one may still come.
+    world.running[5.3] = False
+    world.leaders |= {5.6: None, 5.8: "postgres-2"}
+    world.promoted |= {5.4: None, 6.0: "postgres-2"}
+    assert world.carry_out(hold) == ["hold", "postgres-1 to postgres-2", "go on"]
+    held, moved, went_on = (when for when, _ in world.done)
+    assert held == pytest.approx(5.3, abs=0.05)
+    assert 6.0 <= moved <= went_on < 6.1
+    # A standby is not asked before it has the lock: each answer costs it a connection.
     assert set(world.asked) == {"postgres-2"}
+    assert len(world.asked) < 10
 
 
-def test_another_one_than_was_chosen_is_found_as_well(hold: Any, world: World) -> None:
-    world.changes |= {5.3: None, 6.0: "postgres-3"}
-    world.carry_out(hold)
-    assert [what for _, what in world.done] == ["hold", "postgres-1 to postgres-3", "go on"]
-    assert world.done[-1][0] < 7.2
-
-
-def test_with_no_successor_named_both_are_asked(hold: Any, world: World) -> None:
-    world.changes |= {5.3: None, 5.8: "postgres-3"}
-    world.carry_out(hold, new=None)
-    assert world.done[-1][0] < 6.0
-
-
-def test_a_primary_that_stays_lets_them_go_on_and_haproxy_is_told_nothing(
-    hold: Any, world: World
+def test_a_primary_that_does_not_stop_holds_nobody_up(
+    hold: Any, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.carry_out(hold)
-    assert [what for _, what in world.done] == ["hold", "go on"]
-    assert world.done[-1][0] < 7.2
+    assert world.carry_out(hold) == []
+    assert "postgres-1 stays the primary" in capsys.readouterr().err
+
+
+def test_a_primary_that_stops_and_comes_back_is_gone_on_with(hold: Any, world: World) -> None:
+    world.running |= {5.1: False}
+    world.promoted |= {5.1: None, 5.9: "postgres-1"}
+    assert world.carry_out(hold) == ["hold", "go on"]
+    assert world.done[-1][0] < 8.5
 
 
 def test_with_no_primary_at_all_they_go_on_when_the_time_is_up(
-    hold: Any, world: World, monkeypatch: pytest.MonkeyPatch
+    hold: Any, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(hold, "LONGEST_SECONDS", 0.3)
-    world.changes |= {5.3: None}
+    world.running[5.1] = False
+    world.leaders[5.3] = None
 
     def sleep(seconds: float) -> None:
         time.sleep(min(seconds, 0.01))
         world.now += seconds
 
     begun = time.monotonic()
-    hold.carry_out(("postgres-1", "postgres-2", 5.0), world, world, world, world.clock, sleep)
+    assert world.carry_out(hold, sleep) == ["hold", "go on"]
     assert 0.2 < time.monotonic() - begun < 5
-    assert [what for _, what in world.done] == ["hold", "go on"]
+    assert "no primary yet" in capsys.readouterr().err
 
 
-def test_a_failure_in_between_lets_them_go_on_too(hold: Any, world: World) -> None:
-    def fails(name: str) -> bool:
+def test_a_failure_in_between_lets_them_go_on_too(
+    hold: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> Any:
         raise RuntimeError("unexpected")
 
-    world.is_primary = fails  # type: ignore[method-assign]
+    world.running[5.1] = False
+    monkeypatch.setattr(world, "cluster", fails)
     with pytest.raises(RuntimeError):
         world.carry_out(hold)
     assert [what for _, what in world.done] == ["hold", "go on"]
@@ -144,58 +165,157 @@ def plan(at: str, **more: str) -> dict[str, Any]:
 
 def test_a_plan_is_read_as_patroni_writes_it(hold: Any) -> None:
     at = datetime.datetime(2026, 11, 23, 3, 0, tzinfo=datetime.UTC)
-    found = hold.planned_in(plan(at.isoformat(), **{"from": "postgres-1", "to": "postgres-2"}))
-    assert found == ("postgres-1", "postgres-2", at.timestamp())
-    assert hold.planned_in(plan(at.isoformat(), **{"from": "postgres-1"}))[1] is None
+    written = plan(at.isoformat(), **{"from": "postgres-1", "to": "postgres-2"})
+    assert hold.planned_in(written) == ("postgres-1", at.timestamp())
     assert hold.planned_in({"members": []}) is None
+    assert hold.planned_in(None) is None
     # One that leaves whoever leads: Patroni does not schedule it.
     assert hold.planned_in(plan(at.isoformat())) is None
+
+
+def test_the_leader_is_who_holds_the_lock(hold: Any, world: World) -> None:
+    assert hold.leader_in(world.cluster()) == "postgres-1"
+    world.leaders[0.0] = None
+    assert hold.leader_in(world.cluster()) is None
+    assert hold.leader_in(None) is None
 
 
 @pytest.mark.parametrize(
     ("ahead", "due"), [(60, False), (2.1, False), (2, True), (0, True), (-0.9, True), (-1, False)]
 )
 def test_only_what_is_near_is_waited_for(hold: Any, ahead: float, due: bool) -> None:
-    assert hold.is_due(("postgres-1", None, 100 + ahead), None, 100.0) is due
+    assert hold.is_due(("postgres-1", 100 + ahead), None, 100.0) is due
 
 
 def test_the_same_switchover_is_not_waited_for_again(hold: Any) -> None:
-    same = ("postgres-1", None, 100.0)
+    same = ("postgres-1", 100.0)
     assert not hold.is_due(same, same, 100.0)
-    assert hold.is_due(same, ("postgres-1", None, 50.0), 100.0)
+    assert hold.is_due(same, ("postgres-1", 50.0), 100.0)
+
+
+@pytest.fixture
+def members(hold: Any) -> Any:
+    found = object.__new__(hold.Members)
+    found.names = list(NAMES)
+    return found
 
 
 def test_who_answered_is_asked_first_and_silence_is_passed_over(
-    hold: Any, monkeypatch: pytest.MonkeyPatch
+    members: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    members = object.__new__(hold.Members)
-    members.names = list(NAMES)
     asked: list[str] = []
-    at = "2026-11-23T03:00:00+00:00"
 
     def ask(name: str, path: str) -> Any:
         asked.append(name)
-        return plan(at, **{"from": "postgres-1"}) if name == "postgres-3" else None
+        return {"members": []} if name == "postgres-3" else None
 
     monkeypatch.setattr(members, "ask", ask)
-    assert members.planned()[0] == "postgres-1"
-    assert members.planned()[0] == "postgres-1"
+    assert members.cluster() == {"members": []}
+    assert members.cluster() == {"members": []}
     assert asked == [*NAMES, "postgres-3"]
     monkeypatch.setattr(members, "ask", lambda name, path: None)
-    assert members.planned() is None
+    assert members.cluster() is None
     assert sorted(members.names) == NAMES
 
 
 @pytest.mark.parametrize(
-    ("said", "primary"),
-    [({"role": "primary"}, True), ({"role": "replica"}, False), ({}, False), (None, False)],
+    ("said", "primary", "running"),
+    [
+        ({"role": "primary", "state": "running"}, True, True),
+        ({"role": "replica", "state": "running"}, False, True),
+        ({"role": "primary", "state": "stopping"}, True, False),
+        ({}, False, False),
+        (None, False, False),
+    ],
 )
-def test_a_primary_has_been_promoted_and_says_so(
-    hold: Any, monkeypatch: pytest.MonkeyPatch, said: Any, primary: bool
+def test_what_a_member_says_of_itself(
+    members: Any, monkeypatch: pytest.MonkeyPatch, said: Any, primary: bool, running: bool
 ) -> None:
-    members = object.__new__(hold.Members)
     monkeypatch.setattr(members, "ask", lambda name, path: said)
-    assert members.is_primary("postgres-2") is primary
+    assert members.has_been_promoted("postgres-2") is primary
+    assert members.is_running("postgres-2") is running
+
+
+def certificate() -> tuple[str, str]:
+    """A key and the certificate for `localhost` that it signed itself."""
+    key = values.private_key({"algorithm": "ECDSA", "ecdsaCurve": "P256"})
+    made = values.self_signed_cert(
+        {
+            "privateKeyPem": key["privateKeyPem"],
+            "subject": {"commonName": "localhost"},
+            "dnsNames": ["localhost"],
+            "isCaCertificate": True,
+            "allowedUses": ["cert_signing", "digital_signature", "server_auth", "client_auth"],
+            "validityPeriodHours": 24,
+        }
+    )
+    return key["privateKeyPem"], made["certPem"]
+
+
+class Patroni:
+    """Answers over TLS, as Patroni's own server does, those who show a certificate."""
+
+    def __init__(self, folder: Path) -> None:
+        self.answer = (200, b'{"role": "primary"}')
+        self.resumed: list[bool] = []
+        key, pem = certificate()
+        for name, text in (("tls.key", key), ("tls.crt", pem), ("ca.crt", pem)):
+            (folder / name).write_text(text)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.crt")
+        context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+        context.verify_mode = ssl.CERT_REQUIRED
+        patroni = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                assert isinstance(self.connection, ssl.SSLSocket)
+                patroni.resumed.append(bool(self.connection.session_reused))
+                status, body = patroni.answer
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_said: Any) -> None:
+                pass
+
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def patroni(hold: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patroni]:
+    monkeypatch.setattr(hold, "FILES", f"{tmp_path}/")
+    running = Patroni(tmp_path)
+    yield running
+    running.server.shutdown()
+    running.server.server_close()
+
+
+def test_members_are_asked_over_tls_and_sessions_are_resumed(hold: Any, patroni: Patroni) -> None:
+    members = hold.Members(["localhost"], patroni.port)
+    assert members.has_been_promoted("localhost")
+    assert members.has_been_promoted("localhost")
+    assert patroni.resumed == [False, True]
+
+
+@pytest.mark.parametrize("answer", [(503, b'{"role": "replica"}'), (200, b"no JSON"), (200, b"")])
+def test_any_other_answer_is_none(hold: Any, patroni: Patroni, answer: tuple[int, bytes]) -> None:
+    members = hold.Members(["localhost"], patroni.port)
+    patroni.answer = answer
+    assert members.ask("localhost", "/primary") is None
+
+
+def test_who_does_not_answer_or_is_a_stranger_has_said_nothing(
+    hold: Any, patroni: Patroni, tmp_path: Path
+) -> None:
+    members = hold.Members(["localhost"], patroni.port)
+    (tmp_path / "ca.crt").write_text(certificate()[1])
+    assert hold.Members(["localhost"], patroni.port).ask("localhost", "/primary") is None
+    patroni.server.shutdown()
+    patroni.server.server_close()
+    assert members.ask("localhost", "/primary") is None
 
 
 # PgBouncer and HAProxy.
@@ -282,11 +402,11 @@ def test_it_lets_go_first_when_it_is_started_anew(
     class Ended(Exception):
         pass
 
-    def planned(self: Any) -> None:
+    def cluster(self: Any) -> None:
         raise Ended
 
     monkeypatch.setattr(hold.Members, "__init__", lambda self, names, port: None)
-    monkeypatch.setattr(hold.Members, "planned", planned)
+    monkeypatch.setattr(hold.Members, "cluster", cluster)
     settings = tmp_path / "hold.json"
     settings.write_text(
         json.dumps(
