@@ -367,6 +367,24 @@ def test_the_poolers_are_told_to_pause_and_to_resume_and_nobody_else_is(
     assert not Path(poolers[2] + ".signals").exists()
 
 
+def test_a_pooler_that_has_only_begun_is_not_killed_by_it(hold: Any, tmp_path: Path) -> None:
+    """Until it has its handlers, either signal ends it."""
+    program = tmp_path / "pgbouncer"
+    program.symlink_to(sys.executable)
+    sleeping = [str(program), "-c", "import time; time.sleep(60)", str(tmp_path / "new.ini")]
+    with subprocess.Popen(sleeping) as process:
+        told = hold.Poolers([str(tmp_path / "new.ini")])
+        deadline = time.monotonic() + 30
+        while not hold.pids_of([str(tmp_path / "new.ini")]) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        told.go_on()
+        told.hold()
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.kill()
+    assert not hold.catches(process.pid, signal.SIGUSR1)
+
+
 def test_haproxy_is_told_of_both_and_may_be_away(
     hold: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
