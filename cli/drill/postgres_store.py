@@ -36,7 +36,10 @@ STATEMENT_SECONDS = 30.0
 """More than any statement but INSERT takes on a working cluster."""
 
 REFUSED_SQLSTATES = frozenset({"25006"})
-"""read_only_sql_transaction: a standby answered. Any other error may come after the commit."""
+"""read_only_sql_transaction: a standby answered."""
+LEAVING = "server shutting down"
+"""PgBouncer's word, when it stops in order, for a statement that it has passed to no server. Any
+other error may come after the commit."""
 
 
 class Connection(Protocol):
@@ -146,8 +149,13 @@ def _translated() -> Iterator[None]:
             type(error).__name__,
             error.sqlstate,
             str(error),
-            refused=error.sqlstate in REFUSED_SQLSTATES,
+            refused=error.sqlstate in REFUSED_SQLSTATES or is_leaving(error),
         ) from error
+
+
+def is_leaving(error: psycopg.Error) -> bool:
+    """Whether a router that is about to stop has refused a statement."""
+    return isinstance(error, psycopg.errors.ProtocolViolation) and LEAVING in str(error)
 
 
 def shut(connection: Connection) -> None:

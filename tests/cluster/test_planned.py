@@ -2,6 +2,7 @@
 who writes is held up for a moment and not for an outage.
 """
 
+import dataclasses
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -11,13 +12,13 @@ import pytest
 from kubernetes.client import ApiException
 from kubernetes.dynamic import DynamicClient
 
-from cli.drill import service
+from cli.drill import postgres_store, service
 from cli.drill.result import RunResult
 from cli.drill.service import Service
 from cli.kubernetes_cluster import open_on_kubernetes
 from platforms.kubernetes_names import LABEL_WORKLOAD
 from tests.cluster.applier import Objects
-from tests.cluster.planned import while_writing
+from tests.cluster.planned import Pooled, while_writing
 from tests.cluster.running import ClusterStack
 
 # What is promised for a failure that nobody planned; a planned change has to stay far below it.
@@ -32,9 +33,12 @@ MOVED = ("router", "redis", "sentinel", "postgres")
 
 @pytest.fixture(scope="module")
 def postgres(stack: ClusterStack) -> Service:
-    found = service.postgres(open_on_kubernetes(stack.project))
-    found.store.create()
-    return found
+    """Written to as by an application with a pool."""
+    cluster = open_on_kubernetes(stack.project)
+    connect = postgres_store.connector(cluster.conninfo())
+    store = postgres_store.PostgresStore(lambda: Pooled(connect))
+    store.create()
+    return dataclasses.replace(service.postgres(cluster), store=store)
 
 
 def show(result: RunResult) -> None:
@@ -49,6 +53,9 @@ def held(result: RunResult) -> None:
     assert result.failure is None
     assert result.recovered
     assert result.lost == 0
+    # Nobody was told of anything: what was under way ended, what came after it waited.
+    assert result.unknown == 0
+    assert not result.errors
     assert max(found.outage.seconds for found in result.paths.values()) < PROMISED_SECONDS
 
 

@@ -79,9 +79,18 @@ def test_an_error_leaves_the_outcome_unknown_and_a_number_is_never_used_twice(
     assert count == len(unknown)
 
 
-def test_a_standby_that_answers_has_refused_and_nothing_is_unknown(database: Any) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT"), "25006"),
+        (psycopg.errors.ProtocolViolation("server shutting down"), "08P01"),
+    ],
+)
+def test_a_standby_and_a_router_that_leaves_have_refused_and_nothing_is_unknown(
+    database: Any, error: psycopg.Error, code: str
+) -> None:
     def refuse(connection: Any) -> None:
-        raise psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT")
+        raise error
 
     database.on_insert = refuse
     writer = Writer(ways(database, 1))
@@ -90,7 +99,18 @@ def test_a_standby_that_answers_has_refused_and_nothing_is_unknown(database: Any
     journal = writer.stop()
     assert set(outcomes(journal)) == {Outcome.REFUSED}
     assert settle(journal, []).unknown == 0
-    assert [error.code for error in journal.errors] == ["25006"]
+    assert [error.code for error in journal.errors] == [code]
+
+
+def test_another_protocol_violation_leaves_the_outcome_unknown(database: Any) -> None:
+    def crash(connection: Any) -> None:
+        raise psycopg.errors.ProtocolViolation("server conn crashed?")
+
+    database.on_insert = crash
+    writer = Writer(ways(database, 1))
+    writer.start()
+    until(lambda: len(writer._clients[0]._outcomes) >= 3)
+    assert set(outcomes(writer.stop())) == {Outcome.UNKNOWN}
 
 
 def test_an_acknowledgement_with_a_cancelled_wait_is_unknown(database: Any) -> None:

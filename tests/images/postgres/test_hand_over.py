@@ -208,6 +208,28 @@ def test_a_paused_cluster_is_left_alone(script: Any) -> None:
 
 
 @pytest.mark.parametrize("answer", ["Switchover\nfailed", False])
+def test_it_ends_once_commits_are_confirmed_again_and_not_before(script: Any) -> None:
+    patroni = Patroni(leader(1), member(2), member(3))
+    confirmed_at = 1007.0
+
+    def ask(port: int, method: str, path: str, body: Any = None, seconds: float = 0) -> str:
+        said = patroni.ask(port, method, path, body)
+        if path != "/cluster" or patroni.now < confirmed_at:
+            return said
+        return said.replace(
+            '"postgres-3", "role": "replica"', '"postgres-3", "role": "quorum_standby"'
+        )
+
+    assert hand_over(script, patroni, 1, ask=ask) == "postgres-2"
+    assert confirmed_at <= patroni.now < confirmed_at + 2
+
+
+def test_a_standby_that_does_not_come_is_not_waited_for_long(script: Any) -> None:
+    patroni = Patroni(leader(1), member(2), member(3))
+    assert hand_over(script, patroni, 1) == "postgres-2"
+    assert patroni.now == pytest.approx(1000.0 + 4.5 + 5, abs=1)
+
+
 def test_who_cannot_take_over_is_followed_by_the_next(script: Any, answer: str | bool) -> None:
     patroni = Patroni(leader(1), member(2), member(3))
     patroni.answers = [answer]

@@ -71,7 +71,7 @@ def test_the_waits_of_a_planned_change_are_short_and_all_others_as_they_were(pat
     done = start(patroni)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "[0.02, 0.02, 0.02, 0.2, 2, 1] 0.05 True",
+        "[0.02, 0.02, 0.02, 0.1, 2, 1] 0.05 True",
         "['/etc/selfmonitor'] True",
     ]
 
@@ -100,8 +100,8 @@ def test_a_standby_that_does_not_answer_is_waited_for_as_long_as_before(patroni:
     main.write_text(text.replace("time.sleep = slept.append", "").replace("[2, 1, 1]", "[]"))
     begun = time.monotonic()
     assert start(patroni).returncode == 0
-    # on_shutdown 1 s, follow 0.2 s, demote 2 s, the scheduled one 1 s.
-    assert time.monotonic() - begun >= 4.2
+    # on_shutdown 1 s, follow 0.1 s, demote 2 s, the scheduled one 1 s.
+    assert time.monotonic() - begun >= 4.1
 
 
 def test_those_who_send_wal_are_counted(patroni: Path) -> None:
