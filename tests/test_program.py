@@ -403,7 +403,7 @@ def test_every_secret_file_is_marked_secret_on_the_wire(
     plain = {"patroni.yml", "provision.json", "haproxy.cfg"}
     plain |= {"pgbouncer-read-write.ini", "pgbouncer-read-only.ini", "pgbouncer-hba.conf"}
     plain |= {"redis.conf", "sentinel.conf", "group.json", "events.json"}
-    plain |= {"vault.json", "backup.json"}
+    plain |= {"vault.json", "backup.json", "hold.json"}
     seen = set()
     for each in request.getfixturevalue(recording).deliverers:
         for upload in each.raw["uploads"]:

@@ -151,7 +151,7 @@ def test_a_primary_hands_over_before_it_is_stopped_and_has_the_time(cluster: Any
         "/usr/local/bin/hand-over",
         "8008",
     ]
-    assert pod["terminationGracePeriodSeconds"] == 60 + 45
+    assert pod["terminationGracePeriodSeconds"] == 60 + 50 + 2
     assert cluster.server("redis")["terminationGracePeriodSeconds"] == 60
 
 

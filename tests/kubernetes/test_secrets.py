@@ -109,7 +109,7 @@ def test_a_configuration_anybody_may_read_is_in_configmaps(cluster: Any) -> None
     assert names == {
         *("patroni.yml", "provision.json", "haproxy.cfg", "pgbouncer-hba.conf"),
         *("pgbouncer-read-write.ini", "pgbouncer-read-only.ini", "redis.conf", "sentinel.conf"),
-        *("group.json", "events.json", "vault.json", "backup.json"),
+        *("group.json", "events.json", "vault.json", "backup.json", "hold.json"),
     }
 
 

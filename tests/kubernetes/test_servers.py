@@ -29,8 +29,8 @@ def test_an_update_goes_from_one_replica_to_the_next_and_not_at_once(cluster: An
 
 
 def test_the_engine_waits_as_long_as_an_update_may_take(cluster: Any) -> None:
-    # A place, 105 s to stop and 120 s to start, three times.
-    assert cluster.request("StatefulSet", "postgres").create_timeout == "1215s"
+    # A place, 112 s to stop and 120 s to start, three times.
+    assert cluster.request("StatefulSet", "postgres").create_timeout == "1236s"
     assert cluster.request("StatefulSet", "events").create_timeout == "600s"
 
 

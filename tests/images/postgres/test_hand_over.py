@@ -207,7 +207,6 @@ def test_a_paused_cluster_is_left_alone(script: Any) -> None:
     assert patroni.done == []
 
 
-@pytest.mark.parametrize("answer", ["Switchover\nfailed", False])
 def test_it_ends_once_commits_are_confirmed_again_and_not_before(script: Any) -> None:
     patroni = Patroni(leader(1), member(2), member(3))
     confirmed_at = 1007.0
@@ -230,6 +229,7 @@ def test_a_standby_that_does_not_come_is_not_waited_for_long(script: Any) -> Non
     assert patroni.now == pytest.approx(1000.0 + 4.5 + 5, abs=1)
 
 
+@pytest.mark.parametrize("answer", ["Switchover\nfailed", False])
 def test_who_cannot_take_over_is_followed_by_the_next(script: Any, answer: str | bool) -> None:
     patroni = Patroni(leader(1), member(2), member(3))
     patroni.answers = [answer]

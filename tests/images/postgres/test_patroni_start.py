@@ -107,12 +107,15 @@ def test_a_standby_that_does_not_answer_is_waited_for_as_long_as_before(patroni:
 def test_those_who_send_wal_are_counted(patroni: Path) -> None:
     main = patroni / "patroni" / "__main__.py"
     main.write_text(
-        "import subprocess, sys\n"
+        "import subprocess, sys, time\n"
         "def main():\n"
         "    count = sys.modules['__main__'].walsenders\n"
         "    before = count()\n"
         "    name = 'postgres: main: walsender replicator 10.0.0.1(1) streaming'\n"
         "    with subprocess.Popen([name, '60'], executable='/bin/sleep') as sender:\n"
+        "        deadline = time.monotonic() + 10\n"
+        "        while count() == before and time.monotonic() < deadline:\n"
+        "            time.sleep(0.01)\n"
         "        print(count() - before)\n"
         "        sender.kill()\n"
         "    print(count() - before)\n"
