@@ -39,7 +39,7 @@ class World:
         self.now = 0.0
         self.leaders: dict[float, str | None] = {0.0: "postgres-1"}
         self.promoted: dict[float, str | None] = {0.0: "postgres-1"}
-        self.running: dict[float, bool] = {0.0: True}
+        self.running: dict[float, bool | None] = {0.0: True}
         self.done: list[tuple[float, str]] = []
         self.asked: list[str] = []
 
@@ -60,9 +60,10 @@ class World:
             ]
         }
 
-    def is_running(self, name: str) -> bool:
+    def is_running(self, name: str) -> bool | None:
         assert name == "postgres-1"
-        return bool(self.by_now(self.running))
+        found: bool | None = self.by_now(self.running)
+        return found
 
     def has_been_promoted(self, name: str) -> bool:
         self.asked.append(name)
@@ -116,6 +117,17 @@ def test_a_primary_that_does_not_stop_holds_nobody_up(
 ) -> None:
     assert world.carry_out(hold) == []
     assert "postgres-1 stays the primary" in capsys.readouterr().err
+
+
+def test_one_answer_that_is_lost_holds_nobody_up_and_two_do(hold: Any, world: World) -> None:
+    world.running |= {5.0: None, 5.015: True}
+    assert world.carry_out(hold) == []
+    world.now = 0.0
+    world.running = {0.0: True, 5.0: None}
+    world.leaders[5.5] = "postgres-2"
+    world.promoted[5.5] = "postgres-2"
+    assert world.carry_out(hold)[0] == "hold"
+    assert world.done[0][0] < 5.1
 
 
 def test_a_primary_that_stops_and_comes_back_is_gone_on_with(hold: Any, world: World) -> None:
@@ -225,7 +237,7 @@ def test_who_answered_is_asked_first_and_silence_is_passed_over(
         ({"role": "replica", "state": "running"}, False, True),
         ({"role": "primary", "state": "stopping"}, True, False),
         ({}, False, False),
-        (None, False, False),
+        (None, False, None),
     ],
 )
 def test_what_a_member_says_of_itself(
