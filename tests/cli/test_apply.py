@@ -1,5 +1,6 @@
 """Which way a stack is applied, what is refused, and what a person sees meanwhile."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -131,6 +132,8 @@ def test_the_pulumi_cli_previews_with_the_policy_pack_before_it_applies(project,
 
 def test_a_plan_without_the_pulumi_cli_is_judged_too(project, monkeypatch):
     (project.root / "Pulumi.local.yaml").write_text("config: {}\n")
+    one = {"all": "disabled", "docker-bind-addresses": {"enforcementLevel": "mandatory"}}
+    (project.root / "policy-config.json").write_text(json.dumps(one))
     (project.root / "__main__.py").write_text(
         "import pulumi_docker as docker\n"
         "docker.Container('c', image='i', ports=[docker.ContainerPortArgs("
@@ -156,7 +159,7 @@ def test_a_plan_without_the_pulumi_cli_is_judged_too(project, monkeypatch):
     assert plan.steps == (network, container)
     assert plan.compared
     assert plan.judged.blocks
-    assert "docker-bind-addresses" in {each.control for each in plan.judged.violations}
+    assert {each.control for each in plan.judged.violations} == {"docker-bind-addresses"}
 
 
 @pytest.fixture

@@ -35,6 +35,14 @@ aws.kms.Key(
 )
 pulumi.log.warn("something is still to be filled in")
 """
+ON_KUBERNETES = {
+    "platform": "kubernetes",
+    "kubernetes": {
+        "namespace": "ledger",
+        "clients": [{"network": "10.20.0.0/16"}],
+        "client_names": ["db.example.com"],
+    },
+}
 
 
 @dataclass
@@ -196,6 +204,21 @@ def test_this_projects_own_stack_is_previewed_without_anybody_being_asked(
     said = capsys.readouterr().out
     assert "## ✅ Preview of local" in said
     assert "| Container | " in said
+
+
+@pytest.mark.usefixtures("no_cli")
+def test_its_stack_on_kubernetes_is_too_and_wants_its_images_by_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "Pulumi.staging.yaml"
+    file.write_text(yaml.safe_dump({"config": ON_KUBERNETES}))
+    given = ["selfmonitor", "--config-file", str(file), "preview", "--stack", "staging"]
+    monkeypatch.setattr("sys.argv", [*given, "-o", "markdown"])
+    assert entry.run() == 1
+    said = capsys.readouterr().out
+    assert "## ❌ Preview of staging" in said
+    assert "| StatefulSet | " in said
+    assert "`kubernetes-images-by-digest`, mandatory" in said
 
 
 def test_offline_nobody_is_asked_who_could_be(
