@@ -1,6 +1,5 @@
 """Many runs: each kind as often as asked for, until one shows that the cluster is not well."""
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -9,7 +8,7 @@ from cli.drill.result import Campaign, RunResult
 from cli.drill.run import Notify, NotReady, Timing, run_once
 from cli.drill.service import Service
 from cli.drill.stop import Interrupted, StopRequest
-from cli.drill.store import RETRY_SECONDS, Store, StoreError
+from cli.drill.store import Store, StoreError, patiently
 
 
 def run_campaign(
@@ -85,17 +84,13 @@ def _create(store: Store, within_seconds: float, stop: StopRequest) -> None:
     """Tries again for a while, as an application does: a router may find a new primary a moment
     after the cluster has agreed on it.
     """
-    deadline = time.monotonic() + within_seconds
-    while True:
-        try:
-            return store.create()
-        except StoreError as error:
-            if time.monotonic() >= deadline:
-                raise
-            try:
-                stop.sleep(RETRY_SECONDS)
-            except Interrupted:
-                raise error from None
+    try:
+        patiently(store.create, within_seconds, stop.sleep)
+    except Interrupted as interruption:
+        # It waited after an error only, which says more than that somebody had enough.
+        if isinstance(interruption.__context__, StoreError):
+            raise interruption.__context__ from None
+        raise
 
 
 def _drop(store: Store) -> str | None:

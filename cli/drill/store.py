@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cli.drill.journal import ClientError
 
 RETRY_SECONDS = 0.5
 MESSAGE_LENGTH = 200
+
+Found = TypeVar("Found")
 
 
 class StoreError(Exception):
@@ -78,17 +80,24 @@ class Store(Protocol):
         """Every row of that run as (client, seq), in no particular order."""
 
 
-def read_back(
-    store: Store, run: str, within_seconds: float, sleep: Callable[[float], None] = time.sleep
-) -> list[tuple[int, int]]:
-    """Every row of that run. Tries again on an error until the time is up, then raises the
-    last StoreError.
+def patiently(
+    attempt: Callable[[], Found], within_seconds: float, sleep: Callable[[float], None]
+) -> Found:
+    """What the attempt returns. Tries again on an error until the time is up, then raises the last
+    StoreError.
     """
     deadline = time.monotonic() + within_seconds
     while True:
         try:
-            return store.rows(run)
+            return attempt()
         except StoreError:
             if time.monotonic() >= deadline:
                 raise
             sleep(RETRY_SECONDS)
+
+
+def read_back(
+    store: Store, run: str, within_seconds: float, sleep: Callable[[float], None] = time.sleep
+) -> list[tuple[int, int]]:
+    """Every row of that run; see patiently."""
+    return patiently(lambda: store.rows(run), within_seconds, sleep)

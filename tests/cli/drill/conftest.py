@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from cli.drill import campaign, postgres_faults, postgres_store, store, writer
+from cli.drill import postgres_faults, postgres_store, store, writer
 from cli.drill.run import Timing
 from cli.drill.service import Service
 from cli.drill.store import StoreError, Way
@@ -386,7 +386,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "CANCEL_SECONDS", 0.1)
     monkeypatch.setattr(writer, "SHUT_SECONDS", 0.5)
     monkeypatch.setattr(store, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(campaign, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(postgres_faults, "BETWEEN_FAILURES_SECONDS", 0.02)
 
 
