@@ -3,8 +3,12 @@
 import base64
 import hashlib
 import hmac
+import json
+import math
 import sys
+import urllib.error
 from collections.abc import Callable
+from email.message import Message
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -185,3 +189,87 @@ def test_patroni_is_told_a_password_where_it_wants_one(
     (tmp_path / "restapi.password").write_text("pass word")
     encoded = base64.b64encode(b"restapi:pass word").decode()
     assert provision.credentials() == {"Authorization": f"Basic {encoded}"}
+
+
+class Patroni:
+    """Members by name: how often each refuses yet, and who waits for a restart."""
+
+    def __init__(self, provision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.refusals: dict[str, float] = {}
+        self.pending: set[str] = set()
+        self.restarted: list[str] = []
+        monkeypatch.setattr(provision, "request", self.request)
+        monkeypatch.setattr(provision.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(provision.time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def request(self, _: Any, member: str, method: str, path: str, *__: Any) -> str:
+        if self.refusals.get(member, 0) > 0:
+            self.refusals[member] -= 1
+            raise urllib.error.HTTPError(path, 503, "Service Unavailable", Message(), None)
+        if (method, path) == ("POST", "/restart"):
+            self.pending.discard(member)
+            self.restarted.append(member)
+        members = [
+            {"name": name, "role": role, "pending_restart": name in self.pending}
+            for name, role in (("a", "leader"), ("b", "replica"))
+        ]
+        return json.dumps({"members": members})
+
+
+@pytest.fixture
+def patroni(provision: Any, monkeypatch: pytest.MonkeyPatch) -> Patroni:
+    return Patroni(provision, monkeypatch)
+
+
+PLAN = {"members": ["a", "b"]}
+
+
+def test_the_next_member_is_asked_when_one_does_not_answer(
+    provision: Any, patroni: Patroni
+) -> None:
+    patroni.refusals = {"a": math.inf}
+    assert provision.rest(PLAN, "GET", "/config")
+    assert patroni.now == 0
+
+
+def test_members_none_of_which_answers_are_asked_again_for_a_while(
+    provision: Any, patroni: Patroni
+) -> None:
+    patroni.refusals = {"a": 3, "b": 3}
+    assert provision.rest(PLAN, "GET", "/config")
+    patroni.refusals = {"a": math.inf, "b": math.inf}
+    with pytest.raises(RuntimeError, match="no member accepts GET /config: b: HTTP Error 503"):
+        provision.rest(PLAN, "GET", "/config")
+    assert provision.ANSWER_SECONDS < patroni.now < 2 * provision.ANSWER_SECONDS
+
+
+def test_who_waits_for_a_restart_gets_one_and_the_leader_last(
+    provision: Any, patroni: Patroni
+) -> None:
+    patroni.pending = {"a", "b"}
+    provision.restart_where_pending(PLAN)
+    assert patroni.restarted == ["b", "a"]
+
+
+def test_a_restart_that_is_refused_is_asked_for_again(
+    provision: Any, patroni: Patroni, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patroni.pending = {"a", "b"}
+    patroni.refusals = {"b": 2}
+    provision.restart_where_pending(PLAN)
+    assert patroni.restarted == ["b", "a"]
+    assert capsys.readouterr().out.count("b not restarted yet: HTTP Error 503") == 2
+
+
+def test_one_that_never_restarts_is_given_up_with_its_reason(
+    provision: Any, patroni: Patroni
+) -> None:
+    patroni.pending = {"b"}
+    patroni.refusals = {"b": math.inf}
+    with pytest.raises(RuntimeError, match=r"still wait for a restart.*b: HTTP Error 503"):
+        provision.restart_where_pending(PLAN)
+    assert patroni.now < 2 * provision.PENDING_SECONDS
