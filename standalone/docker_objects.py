@@ -4,6 +4,7 @@ One class a resource type. Each tells from the declared inputs and from what is 
 change, and makes it so; each may be killed anywhere and run again.
 """
 
+import datetime
 import io
 import os
 import tarfile
@@ -429,7 +430,7 @@ class Containers:
                 )
                 raise ApplyError(
                     f"{name} does not become healthy: waited for {meaning}; {how}",
-                    _last_lines(found) + _last_probe(state),
+                    _before_its_restart(found) + _last_lines(found) + _last_probe(state),
                 )
             _tell(found, patience, f"waiting for {meaning}", progress)
             time.sleep(POLL_SECONDS)
@@ -472,9 +473,17 @@ def _tell(container: Any, patience: int, meanwhile: str, progress: Progress) -> 
         progress(": ".join((meanwhile, *_last_lines(container, 1))))
 
 
-def _last_lines(container: Any, number: int = LOG_LINES) -> tuple[str, ...]:
-    text = container.logs(tail=number, stdout=True, stderr=True)
+def _last_lines(container: Any, number: int = LOG_LINES, **which: Any) -> tuple[str, ...]:
+    text = container.logs(tail=number, stdout=True, stderr=True, **which)
     return tuple(text.decode(errors="replace").splitlines())
+
+
+def _before_its_restart(container: Any) -> tuple[str, ...]:
+    """What it said last before it ended: why it did is there, not in how it begins anew."""
+    if not container.attrs["RestartCount"]:
+        return ()
+    began = datetime.datetime.fromisoformat(container.attrs["State"]["StartedAt"])
+    return (*_last_lines(container, until=began.timestamp()), "— started again —")
 
 
 def _last_probe(state: Mapping[str, Any]) -> tuple[str, ...]:

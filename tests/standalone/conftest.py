@@ -43,7 +43,11 @@ class FakeContainer:
 
     @property
     def attrs(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"Status": self.status, "ExitCode": self.exit_code}
+        state: dict[str, Any] = {
+            "Status": self.status,
+            "ExitCode": self.exit_code,
+            "StartedAt": "2026-11-23T16:32:15.586427123Z",
+        }
         if self.spec["healthcheck"]:
             health = self.engine.health.get(self.name, "healthy")
             log = [{"Output": " probe says no \n"}] if health != "healthy" else []
@@ -75,8 +79,10 @@ class FakeContainer:
         self.engine.did("remove", self.name)
         del self.engine.containers_by_name[self.name]
 
-    def logs(self, tail: int, **_: Any) -> bytes:
+    def logs(self, tail: int, until: float | None = None, **_: Any) -> bytes:
         lines = ["first line", f"last word of {self.name}"]
+        if until is not None:
+            lines = ["first line", f"why {self.name} ended before {until:.6f}"]
         return "".join(f"{line}\n" for line in lines[-tail:]).encode()
 
 

@@ -494,8 +494,13 @@ def test_a_server_that_ends_again_and_again_is_given_up_before_its_time(
     bench.engine.health["server"] = "starting"
     bench.engine.restarts["server"] = docker_objects.RESTARTS_IN_VAIN
     bench.engine.exit_codes["server"] = 78
-    with pytest.raises(ApplyError, match="it ended 8 times, last with exit status 78"):
+    with pytest.raises(ApplyError, match="it ended 8 times, last with exit status 78") as caught:
         bench.apply()
+    # Why it ended is in what it said before it was started again.
+    assert caught.value.details == (
+        *("first line", "why server ended before 1795451535.586427", "— started again —"),
+        *("first line", "last word of server", "readiness check: probe says no"),
+    )
 
 
 @pytest.mark.parametrize(("given", "seconds"), [({}, 300), ({"waitTimeout": 7200}, 7200)])
