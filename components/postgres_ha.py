@@ -199,6 +199,7 @@ class PostgresHA(pulumi.ComponentResource):
                 meaning="Patroni's loop to run",
                 interval_seconds=10,
                 timeout_seconds=5,
+                pause_seconds=0,
                 failures=6,
             ),
             before_stop=("/usr/local/bin/hand-over", str(REST_PORT)),

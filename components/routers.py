@@ -159,7 +159,12 @@ class Routers(pulumi.ComponentResource):
             scratch={"/tmp": 16},
             talks_to=(members, self._args.redis.members),
             loopback_names=("postgres",),
-            readiness=Readiness(_probe(), meaning="PgBouncer and HAProxy to answer"),
+            readiness=Readiness(
+                _probe(),
+                meaning="PgBouncer and HAProxy to answer",
+                # On Kubernetes the Service sends clients to it for as long as the answer is yes.
+                pause_seconds=0,
+            ),
             # An application that knows both addresses keeps one while the other is replaced.
             one_at_a_time=True,
             # Until nobody is sent here any more; then transactions are ended, and nothing begun.

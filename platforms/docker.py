@@ -347,9 +347,9 @@ def _healthcheck(workload: Workload) -> docker.ContainerHealthcheckArgs | None:
     if readiness is None:
         return None
     return docker.ContainerHealthcheckArgs(
-        tests=["CMD", *readiness.command],
+        tests=["CMD", *readiness.probe],
         interval=names.duration(readiness.interval_seconds),
-        timeout=names.duration(readiness.timeout_seconds),
+        timeout=names.duration(readiness.probe_timeout_seconds),
         retries=readiness.failures,
         # Failures while it starts do not count.
         start_period=names.duration(readiness.within_seconds),

@@ -215,9 +215,9 @@ def _environment(workload: Workload, member: str | None) -> list[Manifest]:
 
 def _probe(readiness: Readiness) -> Manifest:
     return {
-        "exec": {"command": list(readiness.command)},
+        "exec": {"command": list(readiness.probe)},
         "periodSeconds": readiness.interval_seconds,
-        "timeoutSeconds": readiness.timeout_seconds,
+        "timeoutSeconds": readiness.probe_timeout_seconds,
         "failureThreshold": readiness.failures,
     }
 

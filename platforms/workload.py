@@ -70,15 +70,28 @@ class Readiness:
     """How a platform knows that a replica may be used.
 
     `command` runs inside the container and exits 0 when ready. `within_seconds` bounds the first
-    start; `meaning` completes the sentence "waits for …".
+    start; `meaning` completes the sentence "waits for …". `pause_seconds` after a yes are added to
+    the interval: whoever is ready is asked seldom, whoever is not, often.
     """
 
     command: tuple[str, ...]
     meaning: str
     interval_seconds: int = 3
     timeout_seconds: int = 3
+    pause_seconds: int = 12
     failures: int = 3
     within_seconds: int = 120
+
+    @property
+    def probe(self) -> tuple[str, ...]:
+        """What a platform runs every `interval_seconds`."""
+        if not self.pause_seconds:
+            return self.command
+        return ("/usr/local/bin/paced-probe", str(self.pause_seconds), *self.command)
+
+    @property
+    def probe_timeout_seconds(self) -> int:
+        return self.pause_seconds + self.timeout_seconds
 
 
 @dataclass(frozen=True)

@@ -228,7 +228,8 @@ def test_each_part_runs_the_processes_the_image_has_for_it(local: Any, member: s
     file = IMAGE / path.removeprefix("/usr/local/share/selfmonitor/")
     assert json.loads(file.read_text())["processes"]
     assert inputs["healthcheck"]["tests"] == [
-        *("CMD", "/usr/local/bin/ready", member.rpartition("-")[0])
+        *("CMD", "/usr/local/bin/paced-probe", "12"),
+        *("/usr/local/bin/ready", member.rpartition("-")[0]),
     ]
 
 

@@ -41,7 +41,7 @@ def test_what_it_has_seen_outlives_it_and_nobody_outside_reaches_it(local: Any) 
 
 def test_it_is_asked_whether_it_is_ready_over_verified_tls(local: Any) -> None:
     words = local.named("Container", "events-1").inputs["healthcheck"]["tests"]
-    assert words[:2] == ["CMD", "curl"]
+    assert words[:4] == ["CMD", "/usr/local/bin/paced-probe", "12", "curl"]
     assert words[-1] == "https://localhost:8010/health"
     assert words[words.index("--cacert") + 1] == "/etc/selfmonitor/ca.crt"
     assert "--insecure" not in words

@@ -251,14 +251,15 @@ def test_what_an_application_shows_bears_its_name_and_no_servers(local: Any) -> 
 @pytest.mark.parametrize(
     ("name", "command"),
     [
-        ("redis", ["CMD", "/usr/local/bin/ready", "redis", "6379"]),
-        ("sentinel", ["CMD", "/usr/local/bin/ready", "sentinel", "26379"]),
+        ("redis", ["/usr/local/bin/ready", "redis", "6379"]),
+        ("sentinel", ["/usr/local/bin/ready", "sentinel", "26379"]),
     ],
 )
 def test_each_is_asked_whether_it_is_ready(local: Any, name: str, command: list[str]) -> None:
     for number in (1, 2, 3):
         found = local.named("Container", f"{name}-{number}").inputs
-        assert found["healthcheck"]["tests"] == command
+        paced = ["CMD", "/usr/local/bin/paced-probe", "12"]
+        assert found["healthcheck"]["tests"] == [*paced, *command]
 
 
 def test_one_image_serves_both_and_the_command_says_which(local: Any) -> None:

@@ -123,8 +123,11 @@ def test_a_pod_is_ready_when_its_program_says_so(cluster: Any) -> None:
         name: cluster.server(name)["containers"][0]["readinessProbe"]["exec"]["command"]
         for name in cluster.of("StatefulSet")
     }
-    assert ready["postgres"] == ["/usr/local/bin/ready", "8008"]
-    assert ready["sentinel"] == ["/usr/local/bin/ready", "sentinel", "26379"]
+    paced = ["/usr/local/bin/paced-probe", "12"]
+    assert ready["postgres"] == [*paced, "/usr/local/bin/ready", "8008"]
+    assert ready["sentinel"] == [*paced, "/usr/local/bin/ready", "sentinel", "26379"]
+    # Clients are sent to a router for as long as it says yes: it is asked without a pause.
+    assert ready["router"][:2] == ["/bin/sh", "-c"]
     assert len(ready) == 11
 
 

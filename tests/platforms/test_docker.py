@@ -130,21 +130,30 @@ def test_readiness_is_the_containers_health_check(rendered: Callable[..., Any]) 
         meaning="something",
         interval_seconds=4,
         timeout_seconds=5,
+        pause_seconds=20,
         failures=6,
         within_seconds=70,
     )
     found = rendered(workload(readiness=check))
     inputs = found.named("Container", "thing-1").inputs
     assert inputs["healthcheck"] == {
-        "tests": ["CMD", "/bin/look", "-q"],
+        "tests": ["CMD", "/usr/local/bin/paced-probe", "20", "/bin/look", "-q"],
         "interval": "4s",
-        "timeout": "5s",
+        "timeout": "25s",
         "retries": 6,
         "startPeriod": "1m10s",
     }
     assert inputs["wait"] is True
     assert inputs["waitTimeout"] == 70
     assert labels(found, "thing-1")["io.selfmonitor.waits-for"] == "something"
+
+
+def test_one_that_is_to_be_asked_without_a_pause_is_asked_itself(
+    rendered: Callable[..., Any],
+) -> None:
+    check = Readiness(("/bin/look",), meaning="something", timeout_seconds=5, pause_seconds=0)
+    found = rendered(workload(readiness=check)).named("Container", "thing-1").inputs["healthcheck"]
+    assert (found["tests"], found["timeout"]) == (["CMD", "/bin/look"], "5s")
 
 
 def test_patience_is_how_long_one_waits_and_no_part_of_the_health_check(
