@@ -37,6 +37,11 @@ def read(directory: Path, bin_dir: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in pairs}
 
 
+def segment_bytes(control: Mapping[str, str]) -> int:
+    """How long a segment of the cluster's WAL is."""
+    return int(control["Bytes per WAL segment"])
+
+
 def least_settings(control: Mapping[str, str]) -> dict[str, str]:
     """Server settings with which the directory can be replayed, by name."""
     settings = {

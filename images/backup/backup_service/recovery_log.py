@@ -92,20 +92,24 @@ class RecoveryLog:
         elif _OPEN.search(line):
             self.open = True
 
-    def why(self) -> str:
-        """Why the recovery came to no good end, in one line."""
+    def why(self, segment_bytes: int) -> str:
+        """Why the recovery came to no good end, in one line.
+
+        segment_bytes: how long a segment of its WAL is.
+        """
         if self._refused:
             return explain(self._refused[-1])
         if self._bad_record:
-            return f"WAL segment {self._segment_at(self._bad_record)} is damaged"
+            return f"WAL segment {self._segment_at(self._bad_record, segment_bytes)} is damaged"
         fatal = " ".join(self._fatal)
+        missing = f"WAL segment {self._next(segment_bytes)} is missing in the vault"
         if self.not_reached:
             return (
-                f"WAL segment {self._next()} is missing in the vault: recovery came to the end of "
-                f"{self.last_segment or 'nothing'} and the point lies after it"
+                f"{missing}: recovery came to the end of {self.last_segment or 'nothing'} and the "
+                "point lies after it"
             )
         if re.search(r"WAL ends before (?:end of online backup|consistent)", fatal):
-            return f"WAL segment {self._next()} is missing in the vault: the backup needs it"
+            return f"{missing}: the backup needs it"
         if "could not locate required checkpoint record" in fatal:
             return "the WAL segment in which the backup begins is missing in the vault"
         if "stop point is before consistent recovery point" in fatal:
@@ -114,9 +118,9 @@ class RecoveryLog:
             return "the backup does not lie on the way to that timeline: " + one_line(fatal)
         return one_line(self._fatal[0] if self._fatal else "the server ended and did not say why")
 
-    def _segment_at(self, lsn: str) -> str:
+    def _segment_at(self, lsn: str, size: int) -> str:
         timeline = int(self.last_segment[:8], 16) if self.last_segment else 1
-        return f"{at_lsn(timeline, lsn)} (at {lsn})"
+        return f"{at_lsn(timeline, lsn, size)} (at {lsn})"
 
-    def _next(self) -> str:
-        return following(self.last_segment) if self.last_segment else "that comes first"
+    def _next(self, size: int) -> str:
+        return following(self.last_segment, size) if self.last_segment else "that comes first"

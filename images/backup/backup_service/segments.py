@@ -1,24 +1,31 @@
-"""Names of WAL segments, and where on a timeline they lie."""
+"""Names of WAL segments, and where on a timeline they lie.
 
-SEGMENT_BYTES = 16 * 1024 * 1024  # as initdb makes it
-_PER_FILE = 0x1_0000_0000 // SEGMENT_BYTES
+How long a segment is, initdb decides (`pg_controldata` says it); `size` is that, bytes.
+"""
+
+LARGEST_FILE = 0x1_0000_0000
 
 
-def following(segment: str) -> str:
+def timeline_of(segment: str) -> int:
+    """The timeline in a segment's name of 24 hexadecimal digits."""
+    return int(segment[:8], 16)
+
+
+def following(segment: str, size: int) -> str:
     """The name of the segment after this one on the same timeline."""
-    timeline, number = segment_number(segment)
-    return segment_name(timeline, number + 1)
+    timeline, number = segment_number(segment, size)
+    return segment_name(timeline, number + 1, size)
 
 
-def segment_number(segment: str) -> tuple[int, int]:
+def segment_number(segment: str, size: int) -> tuple[int, int]:
     """(timeline, position on it) of a segment's name of 24 hexadecimal digits."""
     file, part = int(segment[8:16], 16), int(segment[16:], 16)
-    return int(segment[:8], 16), file * _PER_FILE + part
+    return timeline_of(segment), file * (LARGEST_FILE // size) + part
 
 
-def segment_name(timeline: int, number: int) -> str:
+def segment_name(timeline: int, number: int, size: int) -> str:
     """The reverse of segment_number."""
-    file, part = divmod(number, _PER_FILE)
+    file, part = divmod(number, LARGEST_FILE // size)
     return f"{timeline:08X}{file:08X}{part:08X}"
 
 
@@ -28,6 +35,6 @@ def lsn_bytes(text: str) -> int:
     return (int(high, 16) << 32) + int(low, 16)
 
 
-def at_lsn(timeline: int, lsn: str) -> str:
+def at_lsn(timeline: int, lsn: str, size: int) -> str:
     """The name of the segment that holds the byte at this LSN."""
-    return segment_name(timeline, lsn_bytes(lsn) // SEGMENT_BYTES)
+    return segment_name(timeline, lsn_bytes(lsn) // size, size)

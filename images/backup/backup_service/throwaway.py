@@ -18,7 +18,7 @@ from backup_service.errors import one_line
 from backup_service.progress import Progress
 from backup_service.recover import NotReached, RecoverFailed
 from backup_service.recovery_log import RecoveryLog
-from backup_service.segments import SEGMENT_BYTES, lsn_bytes, segment_number
+from backup_service.segments import lsn_bytes, segment_number
 from backup_service.server_files import Listen
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ class Reached:
     segment: str | None
     segments: int
 
-    def before(self, segment: str) -> bool:
-        """Whether all of this WAL segment was replayed."""
+    def before(self, segment: str, segment_bytes: int) -> bool:
+        """Whether all of this WAL segment was replayed; segment_bytes: how long it is."""
         if self.lsn is None:
             return False
-        return segment_number(segment)[1] < lsn_bytes(self.lsn) // SEGMENT_BYTES
+        return segment_number(segment, segment_bytes)[1] < lsn_bytes(self.lsn) // segment_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ class Throwaway:
         self._environment = dict(environment or {})
         self._log_path = directory.parent / "server.log"
         self._log = RecoveryLog(self._log_path)
+        self._segment_bytes = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Throwaway":
@@ -138,7 +139,9 @@ class Throwaway:
         """
         leftover.end_server(self.directory)
         try:
-            least = controldata.least_settings(controldata.read(self.directory, self._bin))
+            control = controldata.read(self.directory, self._bin)
+            self._segment_bytes = controldata.segment_bytes(control)
+            least = controldata.least_settings(control)
             for _ in range(MOST_STARTS):
                 self._launch(least, action)
                 reached = self._await(action, progress)
@@ -247,14 +250,15 @@ class Throwaway:
                 return None
             if ended:
                 failure = NotReached if self._log.not_reached else RecoverFailed
-                raise failure(self._log.why())
+                raise failure(self._log.why(self._segment_bytes))
             if found and (not found["recovering"] or (action == "pause" and found["paused"])):
                 return self._reached(found)
             state = (*self._log.state(), found and found["lsn"])
             if state != seen:
                 seen, changed = state, time.monotonic()
                 if progress:
-                    progress.report("replaying WAL", self._log.segments * SEGMENT_BYTES, None)
+                    replayed = self._log.segments * self._segment_bytes
+                    progress.report("replaying WAL", replayed, None)
             elif time.monotonic() - changed > NO_PROGRESS_SECONDS:
                 raise RecoverFailed(
                     f"recovery stood still for {NO_PROGRESS_SECONDS:.0f} s after "

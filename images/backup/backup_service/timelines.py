@@ -7,7 +7,7 @@ from backup_service import pgbackrest
 from backup_service.damage import explain
 from backup_service.pgbackrest import PgBackRestError
 from backup_service.recover import RecoverFailed
-from backup_service.segments import lsn_bytes, segment_number
+from backup_service.segments import lsn_bytes, timeline_of
 
 
 def history(stanza: str, archive_id: str, timeline: int) -> str:
@@ -44,7 +44,7 @@ def on_the_way(
     left = dict(ancestors)
 
     def reaches(backup: Mapping[str, Any]) -> bool:
-        on, _ = segment_number(backup["archive"]["stop"])
+        on = timeline_of(backup["archive"]["stop"])
         return on == timeline or (on in left and lsn_bytes(backup["lsn"]["stop"]) <= left[on])
 
     return [each for each in backups if reaches(each)]
@@ -60,7 +60,7 @@ def usable(
     """
     newest = max((each["database"]["id"] for each in repository["backup"]), default=None)
     backups = [each for each in repository["backup"] if each["database"]["id"] == newest]
-    follow = timeline or segment_number(archive_max)[0]
+    follow = timeline or timeline_of(archive_max)
     if follow > 1 and backups:
         ancestors = switches(history(stanza, archive_id(repository, newest), follow))
         backups = on_the_way(backups, follow, ancestors)

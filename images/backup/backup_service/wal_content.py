@@ -9,7 +9,6 @@ from backup_service.continuity import Archived
 from backup_service.damage import explain
 from backup_service.pgbackrest import PgBackRestError
 from backup_service.progress import Progress
-from backup_service.segments import SEGMENT_BYTES
 
 MOST_NAMED = 5
 
@@ -19,6 +18,7 @@ def damaged(
     data: Path,
     progress: Progress,
     *,
+    segment_bytes: int,
     stanza: str,
     environment: Mapping[str, str],
 ) -> list[str]:
@@ -29,9 +29,9 @@ def damaged(
     """
     found: list[str] = []
     scratch = data.parent / "segment"
-    total = len(segments) * SEGMENT_BYTES
+    total = len(segments) * segment_bytes
     for number, each in enumerate(segments):
-        progress.report("reading WAL after the point", number * SEGMENT_BYTES, total)
+        progress.report("reading WAL after the point", number * segment_bytes, total)
         wrong = _wrong(each, data, scratch, stanza, environment)
         if wrong:
             found.append(wrong)

@@ -6,6 +6,7 @@ import pytest
 
 from backup_service.recovery_log import RecoveryLog
 
+SIZE = 16 * 1024 * 1024
 STAMP = "2026-11-23 01:50:41.473 UTC [14502] "
 
 
@@ -32,8 +33,8 @@ TWO = ("00000001000000000000000B", "00000001000000000000000C")
 def test_a_missing_segment_is_the_one_after_the_last(path: Path) -> None:
     log = read(path, *restored(*TWO), SHORT)
     assert log.not_reached
-    assert log.why().startswith("WAL segment 00000001000000000000000D is missing in the vault")
-    assert "00000001000000000000000C" in log.why()
+    assert log.why(SIZE).startswith("WAL segment 00000001000000000000000D is missing in the vault")
+    assert "00000001000000000000000C" in log.why(SIZE)
 
 
 def test_a_damaged_segment_is_not_called_missing(path: Path) -> None:
@@ -45,7 +46,7 @@ def test_a_damaged_segment_is_not_called_missing(path: Path) -> None:
         STAMP + 'FATAL:  could not restore file "x" from archive: child process exited with 126',
     )
     assert not log.not_reached
-    assert log.why().startswith("WAL segment 00000001000000000000000D is damaged: repo1")
+    assert log.why(SIZE).startswith("WAL segment 00000001000000000000000D is damaged: repo1")
 
 
 def test_a_record_that_does_not_match_its_checksum_names_its_segment(path: Path) -> None:
@@ -56,7 +57,7 @@ def test_a_record_that_does_not_match_its_checksum_names_its_segment(path: Path)
         SHORT,
     )
     assert not log.not_reached
-    assert log.why() == "WAL segment 00000001000000000000000C (at 0/C000F28) is damaged"
+    assert log.why(SIZE) == "WAL segment 00000001000000000000000C (at 0/C000F28) is damaged"
 
 
 @pytest.mark.parametrize(
@@ -73,11 +74,11 @@ def test_a_record_that_does_not_match_its_checksum_names_its_segment(path: Path)
     ],
 )
 def test_other_ends(path: Path, fatal: str, said: str) -> None:
-    assert said in read(path, *restored(*TWO), f"{STAMP}FATAL:  {fatal}").why()
+    assert said in read(path, *restored(*TWO), f"{STAMP}FATAL:  {fatal}").why(SIZE)
 
 
 def test_a_server_that_says_nothing(path: Path) -> None:
-    assert "did not say why" in read(path).why()
+    assert "did not say why" in read(path).why(SIZE)
     log = RecoveryLog(path.with_name("none"))
     log.read()
     assert log.segments == 0
@@ -85,7 +86,7 @@ def test_a_server_that_says_nothing(path: Path) -> None:
 
 def test_clients_that_come_too_early_are_no_failure_and_no_progress(path: Path) -> None:
     log = read(path, STAMP + "FATAL:  the database system is starting up")
-    assert "did not say why" in log.why()
+    assert "did not say why" in log.why(SIZE)
     assert not log.tail
 
 

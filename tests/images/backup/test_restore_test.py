@@ -10,6 +10,7 @@ import pytest
 from backup_service import (
     checks,
     continuity,
+    controldata,
     dump_check,
     jobs,
     pgbackrest,
@@ -30,6 +31,7 @@ from backup_service.window import NoWindow, Window
 
 STOP = datetime(2026, 11, 22, 1, 1, tzinfo=UTC)
 END = STOP + timedelta(minutes=5)
+SIZE = 16 * 1024 * 1024
 SEGMENTS = ("00000001000000000000000B", "00000001000000000000000C", "00000001000000000000000D")
 
 
@@ -109,13 +111,15 @@ def world(monkeypatch: pytest.MonkeyPatch, some_backup: Any) -> World:
         found.does("files")
         return Restored("20261122-010000F", 4321, ("done",))
 
-    def check(vault: Any, folder: str, start: str, history: Any) -> Continuity:
+    def check(vault: Any, folder: str, start: str, size: int, history: Any) -> Continuity:
+        assert size == SIZE
         assert folder == "pgbackrest/archive/main/17-1/"
         found.does("WAL continuity")
         there = tuple(Archived(each, "") for each in SEGMENTS)
         return Continuity(SEGMENTS[0], SEGMENTS[-1], 3, there, found.missing)
 
     def damaged(segments: Any, *_: Any, **named: Any) -> list[str]:
+        assert named["segment_bytes"] == SIZE
         found.later = [each.name for each in segments]
         found.does("WAL after the point")
         return []
@@ -134,6 +138,8 @@ def world(monkeypatch: pytest.MonkeyPatch, some_backup: Any) -> World:
     monkeypatch.setattr(recover, "restore_files", restore_files)
     monkeypatch.setattr(continuity, "check", check)
     monkeypatch.setattr(wal_content, "damaged", damaged)
+    control = {"Bytes per WAL segment": str(SIZE)}
+    monkeypatch.setattr(controldata, "read", lambda *_: control)
     monkeypatch.setattr(canary, "expected_at", found.expected)
     monkeypatch.setattr(canary, "journal", lambda *_: found.entries)
     monkeypatch.setattr(checks, "canary", lambda *_: finding("canary")[0])
@@ -246,7 +252,7 @@ class Silent:
     ("step", "missing"),
     [
         ("window", STEPS[1:8]),
-        ("files", STEPS[3:8]),
+        ("files", STEPS[2:8]),
         ("recovery", STEPS[4:8]),
         ("WAL continuity", []),
         ("canary", []),

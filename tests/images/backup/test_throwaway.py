@@ -28,7 +28,9 @@ max_wal_senders setting:              10
 max_prepared_xacts setting:           0
 max_locks_per_xact setting:           64
 track_commit_timestamp setting:       on
+Bytes per WAL segment:                4194304
 """
+SIZE = 16 * 1024 * 1024
 OPEN = "2026-11-23 01:50:41 UTC [1] LOG:  database system is ready to accept connections"
 # Logs what the n-th start's file has, then ends as it says, or runs until it is asked to stop.
 SERVER = """#!{python}
@@ -346,6 +348,6 @@ def test_a_folder_goes_with_the_server_in_it(
 
 def test_what_of_the_wal_was_replayed() -> None:
     reached = Reached("0/C000028", None, 2, None, 3)
-    assert reached.before("00000001000000000000000B")
-    assert not reached.before("00000002000000000000000C")
-    assert not Reached(None, None, None, None, 0).before("00000001000000000000000B")
+    assert reached.before("00000001000000000000000B", SIZE)
+    assert not reached.before("00000002000000000000000C", SIZE)
+    assert not Reached(None, None, None, None, 0).before("00000001000000000000000B", SIZE)
