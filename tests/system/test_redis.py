@@ -58,8 +58,7 @@ def breakable(stack, keys):
 
 
 def primary_and_replicas(stack):
-    primary = stack.status()["redis"]["leader"]
-    assert primary is not None
+    primary = wait_for(lambda: stack.status()["redis"]["leader"], "a member is primary")
     return primary, [name for name in REDIS_MEMBERS if name != primary]
 
 

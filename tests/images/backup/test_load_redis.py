@@ -366,10 +366,18 @@ def test_what_redis_cannot_read_is_named(tmp_path: Path) -> None:
         unreadable.__enter__()
 
 
-def test_nothing_is_left_behind(primary: Primary, run: Any) -> None:
-    before = {*Path(tempfile.gettempdir()).glob("load-redis-*")}
+def test_nothing_is_left_behind(
+    primary: Primary, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    made: list[str] = []
+    real = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda *a, **k: made.append(real(*a, **k)) or made[-1])
     run()
-    assert {*Path(tempfile.gettempdir()).glob("load-redis-*")} == before
+    assert made
+    assert [*scratch.iterdir()] == []
 
 
 def test_a_vault_without_a_snapshot_has_nothing_to_load(
