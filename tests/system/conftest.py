@@ -23,19 +23,19 @@ def _load(name: str) -> ModuleType:
 
 
 Stack = _load("running").Stack
-ALONE = ("test_images.py", "test_recovery.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder is a system test, and may take minutes.
 
-    First those with stacks of their own, before the one that the others share is up.
+    First those with stacks of their own or with none, before the one that the others share is up:
+    two stacks at once on a small machine slow each other down.
     """
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.system)
             item.add_marker(pytest.mark.timeout(900))
-    items.sort(key=lambda item: item.path.name not in ALONE)
+    items.sort(key=lambda item: "stack" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
