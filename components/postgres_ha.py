@@ -204,6 +204,7 @@ class PostgresHA(pulumi.ComponentResource):
             ),
             before_stop=("/usr/local/bin/hand-over", str(REST_PORT)),
             before_stop_seconds=HAND_OVER_SECONDS + settings.failover.loop_wait_seconds,
+            replace_members=("/usr/local/bin/update-members", "postgres", "{role_label}"),
             consensus=access.consensus,
             patience_seconds=RECOVERY_SECONDS if self._args.vault.recovery else None,
             one_at_a_time=True,

@@ -15,6 +15,7 @@ from platforms.kubernetes_network import NetworkPolicies, Surroundings
 from platforms.kubernetes_pod import PodOptions, job_pod, scheduled_pod, server_pod
 from platforms.kubernetes_servers import claims, disruption_budget, stateful_set
 from platforms.kubernetes_services import Services
+from platforms.kubernetes_update import update_job
 from platforms.workload import (
     ConsensusStore,
     EntranceNames,
@@ -117,6 +118,8 @@ class KubernetesPlatform:
         opts = _after(child, [*around, *after])
         pod = server_pod(workload, image, files, self._pods)
         servers = stateful_set(workload, pod, self._place, storage_class, opts)
+        if workload.replace_members:
+            (servers,) = self.run(update_job(workload, pod), parent, after=(servers,))
         serving = _after(child, [servers])
         self._services.for_clients(workload, serving)
         for scheduled in workload.schedules:

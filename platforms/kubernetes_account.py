@@ -1,4 +1,4 @@
-"""What a workload's pods may ask of the API server: nothing, or what their consensus needs."""
+"""What a workload's pods may ask of the API server: nothing, or what they need for their work."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platforms.kubernetes_names import Place
-from platforms.workload import Consensus, Workload
+from platforms.workload import Consensus, Peer, Workload
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -23,10 +23,10 @@ def account(
     own: pulumi.Resource = k8s.core.v1.ServiceAccount(
         workload.name, metadata=metadata, automount_service_account_token=False, opts=opts
     )
-    if workload.consensus is None:
+    if not workload.asks_platform:
         return (own,)
     role: pulumi.Resource = k8s.rbac.v1.Role(
-        workload.name, metadata=metadata, rules=rules(workload, workload.consensus), opts=opts
+        workload.name, metadata=metadata, rules=rules(workload), opts=opts
     )
     binding: pulumi.Resource = k8s.rbac.v1.RoleBinding(
         workload.name,
@@ -38,7 +38,44 @@ def account(
     return own, role, binding
 
 
-def rules(workload: Workload, consensus: Consensus) -> list[dict[str, Any]]:
+def rules(workload: Workload) -> list[dict[str, Any]]:
+    """All that its account may do."""
+    found: list[dict[str, Any]] = []
+    if workload.consensus is not None:
+        found += _consensus(workload, workload.consensus)
+    if workload.replaces is not None:
+        found += _replacement(workload.replaces)
+    return found
+
+
+def _replacement(peer: Peer) -> list[dict[str, Any]]:
+    """To look at one StatefulSet and its pods, by name, and to ask for one of them to go.
+
+    An eviction is refused while the disruption budget has nobody to spare; a deletion is not.
+    """
+    return [
+        {
+            "apiGroups": ["apps"],
+            "resources": ["statefulsets"],
+            "resourceNames": [peer.name],
+            "verbs": ["get"],
+        },
+        {
+            "apiGroups": [""],
+            "resources": ["pods"],
+            "resourceNames": list(peer.members),
+            "verbs": ["get"],
+        },
+        {
+            "apiGroups": [""],
+            "resources": ["pods/eviction"],
+            "resourceNames": list(peer.members),
+            "verbs": ["create"],
+        },
+    ]
+
+
+def _consensus(workload: Workload, consensus: Consensus) -> list[dict[str, Any]]:
     """Its own pods and its own objects by name, to read and to change.
 
     To list, to watch and to create cannot be limited to names: it may look at the namespace's

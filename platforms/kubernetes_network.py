@@ -127,7 +127,7 @@ class NetworkPolicies:
         return tuple(found)
 
     def _beyond(self, workload: Workload) -> tuple[Outside, ...]:
-        api_server = () if workload.consensus is None else (self._surroundings.api_server,)
+        api_server = (self._surroundings.api_server,) if workload.asks_platform else ()
         return (*workload.outside, *api_server)
 
     def _pods(self, peer: Peer) -> Manifest:

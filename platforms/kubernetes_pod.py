@@ -126,7 +126,7 @@ def _pod(
     spec: Manifest = {
         "serviceAccountName": workload.name,
         # A token is a way to the API server: nobody has one without a use for it.
-        "automountServiceAccountToken": workload.consensus is not None,
+        "automountServiceAccountToken": workload.asks_platform,
         # Otherwise every Service of the namespace is a set of variables, some of which programs
         # would take for their settings (VAULT_…, REDIS_…).
         "enableServiceLinks": False,

@@ -73,19 +73,21 @@ def stateful_set(
     storage_class: str | None,
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Resource:
-    """Registers the replicas: created all at once, updated one after the other from the last.
+    """Registers the replicas: created all at once, updated one after the other from the last, or
+    by the workload's own job, which is what waits for them then: it may be an update that mends
+    what nobody would become ready without.
 
     Created all at once also where an update must not: with OrderedReady, the controller does not
     make a lost pod anew while one before it cannot be placed, and a cluster that has lost one
     machine would be left with what is still running.
     """
-    seconds = workload.patience_seconds or _update_seconds(workload)
+    seconds = workload.patience_seconds or update_seconds(workload)
     spec: Manifest = {
         "serviceName": workload.name,
         "replicas": workload.replicas,
         "ordinals": {"start": 1},
         "podManagementPolicy": "Parallel",
-        "updateStrategy": {"type": "RollingUpdate"},
+        "updateStrategy": {"type": "OnDelete" if workload.replace_members else "RollingUpdate"},
         "minReadySeconds": SETTLED_SECONDS if workload.one_at_a_time else 0,
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
         "selector": {"matchLabels": place.server_selector(workload.name)},
@@ -95,7 +97,9 @@ def stateful_set(
         spec["volumeClaimTemplates"] = [_template(workload.data, storage_class)]
     replicas: pulumi.Resource = k8s.apps.v1.StatefulSet(
         workload.name,
-        metadata=place.metadata(workload.name, workload.name),
+        metadata=place.metadata(
+            workload.name, workload.name, names.SKIP_AWAIT if workload.replace_members else None
+        ),
         spec=spec,
         opts=pulumi.ResourceOptions.merge(
             opts,
@@ -119,7 +123,8 @@ def _template(data: Data, storage_class: str | None) -> Manifest:
     }
 
 
-def _update_seconds(workload: Workload) -> int:
+def update_seconds(workload: Workload) -> int:
+    """How long it may take to replace all replicas, one after the other."""
     ready = workload.readiness.within_seconds if workload.readiness else 0
     each = PLACE_SECONDS + workload.stop_grace_seconds + workload.before_stop_seconds + ready
     return max(LEAST_WAIT_SECONDS, workload.replicas * each)
@@ -137,6 +142,9 @@ def disruption_budget(
         metadata=place.metadata(workload.name, workload.name),
         spec={
             "maxUnavailable": 1,
+            # Who is not ready serves nobody: whoever empties a node, or replaces what does not
+            # start, is not to wait for it.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
             "selector": {"matchLabels": place.server_selector(workload.name)},
         },
         opts=opts,

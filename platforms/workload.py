@@ -193,7 +193,11 @@ class Workload(Peer):
     scratch: path → MiB of memory-backed space; all else is read-only.
     background: gives way to all others where the processors do not suffice.
     one_at_a_time: an update replaces a replica only after the one before is ready again.
+    replace_members: the command of a job that replaces the replicas after an update, run with
+        this workload's image, where the platform would do so in an order of its own, whoever
+        leads; {role_label} in it is the label that says what each replica is.
     runs_once: a job: done when it exits with 0, never restarted.
+    replaces: whose replicas a job replaces, one at a time; the platform itself registers such jobs.
     patience_seconds: how long the platform waits until it is ready, or a job until it is done,
         where that may take longer than usual. A change of it changes nothing that runs.
     liveness: by which the platform knows that a replica hangs and must be restarted. Where it is
@@ -222,7 +226,9 @@ class Workload(Peer):
     readiness: Readiness | None = None
     background: bool = False
     one_at_a_time: bool = False
+    replace_members: tuple[str, ...] = ()
     runs_once: bool = False
+    replaces: Peer | None = None
     stop_grace_seconds: int = 10
     patience_seconds: int | None = None
     liveness: Readiness | None = None
@@ -230,6 +236,11 @@ class Workload(Peer):
     before_stop_seconds: int = 0
     consensus: Consensus | None = None
     schedules: tuple[Scheduled, ...] = ()
+
+    @property
+    def asks_platform(self) -> bool:
+        """Whether it has a use for the platform's own interface, and so an account with rights."""
+        return self.consensus is not None or self.replaces is not None
 
 
 class Platform(Protocol):

@@ -166,6 +166,9 @@ def _replicas_ready(found: Mapping[str, Any]) -> tuple[bool, str]:
     wanted, status = found["spec"]["replicas"], found.get("status") or {}
     ready, updated = status.get("availableReplicas", 0), status.get("updatedReplicas", 0)
     current = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
+    if found["spec"]["updateStrategy"]["type"] == "OnDelete":
+        # Its pods are replaced by somebody else; the provider waits for nothing more either.
+        return current and ready == wanted, f"{ready} of {wanted} ready"
     settled = status.get("currentRevision") == status.get("updateRevision")
     return (
         current and settled and ready == updated == wanted,

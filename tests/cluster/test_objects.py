@@ -65,7 +65,7 @@ def test_the_server_would_not_take_what_is_wrong(
     objects: Objects, manifests: list[dict[str, Any]]
 ) -> None:
     """The check can fail: by a field that there is not."""
-    (job,) = [each for each in manifests if each["kind"] == "Job"]
+    job = next(each for each in manifests if each["kind"] == "Job")
     unknown = {**job, "spec": {**job["spec"], "backofLimit": 3}}
     with pytest.raises(ApplyError, match="backofLimit"):
         objects.send(unknown, dry_run="All")

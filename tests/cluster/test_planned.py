@@ -17,6 +17,7 @@ from cli.drill.result import RunResult
 from cli.drill.service import Service
 from cli.kubernetes_cluster import open_on_kubernetes
 from platforms.kubernetes_names import LABEL_WORKLOAD
+from standalone.plan import ApplyError
 from tests.cluster.applier import Objects
 from tests.cluster.planned import Pooled, while_writing
 from tests.cluster.running import ClusterStack
@@ -61,17 +62,52 @@ def held(result: RunResult) -> None:
 
 def update(stack: ClusterStack, workload: str) -> None:
     """Replaces every pod of a workload, as a changed image does, and waits."""
-    apps = kubernetes.client.AppsV1Api(stack.api)
     moment = datetime.now(UTC).isoformat()
-    template = {"template": {"metadata": {"annotations": {RESTARTED: moment}}}}
-    apps.patch_namespaced_stateful_set(workload, stack.namespace, {"spec": template})
-    objects = Objects(DynamicClient(stack.api))
-    objects.wait(
-        {
-            "apiVersion": "apps/v1",
-            "kind": "StatefulSet",
-            "metadata": {"name": workload, "namespace": stack.namespace},
-        }
+    patch_template(stack, workload, {"metadata": {"annotations": {RESTARTED: moment}}})
+    named = {"name": workload, "namespace": stack.namespace}
+    Objects(DynamicClient(stack.api)).wait(
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": named}
+    )
+    if workload == "postgres":
+        replace_members(stack)
+
+
+def patch_template(stack: ClusterStack, workload: str, template: dict[str, Any]) -> None:
+    """Merges into the template of a workload's pods."""
+    apps = kubernetes.client.AppsV1Api(stack.api)
+    apps.patch_namespaced_stateful_set(workload, stack.namespace, {"spec": {"template": template}})
+
+
+def replace_members(stack: ClusterStack, seconds: float | None = None) -> None:
+    """Runs PostgreSQL's update job once more, and once. Raises ApplyError where it gives up.
+
+    seconds: instead of the time it usually has.
+    """
+    batch = kubernetes.client.BatchV1Api(stack.api)
+    jobs = batch.list_namespaced_job(
+        stack.namespace, label_selector=f"{LABEL_WORKLOAD}=postgres-update"
+    )
+    template = jobs.items[0].spec.template
+    # The controller's own, which name the job it was.
+    template.metadata.labels = {
+        key: value
+        for key, value in template.metadata.labels.items()
+        if not key.endswith(("controller-uid", "job-name"))
+    }
+    if seconds is not None:
+        template.spec.containers[0].args[-1] = str(seconds)
+    made = batch.create_namespaced_job(
+        stack.namespace,
+        kubernetes.client.V1Job(
+            api_version="batch/v1",
+            kind="Job",
+            metadata=kubernetes.client.V1ObjectMeta(generate_name="postgres-update-again-"),
+            spec=kubernetes.client.V1JobSpec(backoff_limit=0, template=template),
+        ),
+    )
+    named = {"name": made.metadata.name, "namespace": stack.namespace}
+    Objects(DynamicClient(stack.api)).wait(
+        {"apiVersion": "batch/v1", "kind": "Job", "metadata": named}
     )
 
 
@@ -123,6 +159,25 @@ def test_an_update_under_load_loses_nothing(
     stack: ClusterStack, postgres: Service, workload: str
 ) -> None:
     held(while_writing(postgres, f"update of {workload}", lambda: update(stack, workload)))
+
+
+def test_an_update_that_does_not_start_takes_one_member_and_the_next_one_mends_it(
+    stack: ClusterStack, postgres: Service
+) -> None:
+    broken = {"spec": {"containers": [{"name": "postgres", "args": ["/bin/false"]}]}}
+    mended = {"spec": {"containers": [{"name": "postgres", "args": None}]}}
+    patch_template(stack, "postgres", broken)
+    try:
+        with pytest.raises(ApplyError, match="failed"):
+            replace_members(stack, seconds=40)
+        members = [pod for name, pod in stack.servers().items() if name.startswith("postgres-")]
+        assert sorted(map(ready, members)) == [False, True, True]
+    finally:
+        patch_template(stack, "postgres", mended)
+    replace_members(stack)
+    assert all(map(ready, stack.servers().values()))
+    # And nobody who writes notices the next one.
+    held(while_writing(postgres, "update after a broken one", lambda: update(stack, "postgres")))
 
 
 def test_an_emptied_node_loses_nothing(stack: ClusterStack, postgres: Service) -> None:

@@ -231,7 +231,8 @@ def test_only_postgresql_reaches_anything_outside_and_that_is_the_api_server(
             name: {port for port in (*TRIED, 53, 6443) if connects(policies, pod, end, port)}
             for name, end in outside.items()
         }
-        api_server = {6443} if where == "StatefulSet/postgres" else set()
+        asks = where == "StatefulSet/postgres" or where.startswith("Job/postgres-update-")
+        api_server = {6443} if asks else set()
         assert reached == {
             "API server": api_server,
             "node's name service": {53},

@@ -21,9 +21,9 @@ def test_every_kind_of_object_is_there_as_often_as_there_is_a_need(cluster: Any)
     assert count == {
         "Namespace": 1,
         "PriorityClass": 1,
-        "ServiceAccount": 12,
-        "Role": 1,
-        "RoleBinding": 1,
+        "ServiceAccount": 13,
+        "Role": 2,
+        "RoleBinding": 2,
         "ConfigMap": 12,
         "Secret": 12,
         # A member each of those with ports, one for each StatefulSet, two for clients.
@@ -31,9 +31,9 @@ def test_every_kind_of_object_is_there_as_often_as_there_is_a_need(cluster: Any)
         "PersistentVolumeClaim": 3 + 3 + 3 + 7,
         "StatefulSet": 11,
         "PodDisruptionBudget": 4,
-        "Job": 1,
+        "Job": 2,
         "CronJob": 5,
-        "NetworkPolicy": 2 + 20 + 10 + 2,
+        "NetworkPolicy": 2 + 20 + 11 + 2,
     }
 
 
@@ -187,7 +187,7 @@ def test_a_stack_that_begins_with_a_backup_differs_in_secrets_and_in_waiting(
     names = {
         each["metadata"]["name"].rpartition("-")[0] for each in recovered if each["kind"] == "Job"
     }
-    assert names == {"provision-1", "seed-1", "load-redis-1"}
+    assert names == {"postgres-update-1", "provision-1", "seed-1", "load-redis-1"}
     assert recovered.request("StatefulSet", "postgres").create_timeout == "21600s"
     assert cluster.request("StatefulSet", "postgres").create_timeout != "21600s"
     before, after = cluster.server("postgres"), recovered.server("postgres")

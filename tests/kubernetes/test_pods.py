@@ -11,8 +11,8 @@ def test_every_pod_is_admitted_by_pod_security_restricted(
     cluster: Any, on_kubernetes: Callable[..., Any], pod_security: Any
 ) -> None:
     recovered = on_kubernetes(settings={"recovery": {"source": "copy"}})
-    assert len(cluster.pods()) == 17
-    assert len(recovered.pods()) == 19
+    assert len(cluster.pods()) == 18
+    assert len(recovered.pods()) == 20
     for manifests in (cluster, recovered):
         for where, template in manifests.pods().items():
             assert list(pod_security.violations(template["spec"])) == [], where
@@ -57,6 +57,9 @@ def test_nothing_a_container_may_write_to_is_of_the_image(cluster: Any) -> None:
 
 def test_files_are_for_the_owner_and_the_group_alone(cluster: Any) -> None:
     for where, template in cluster.pods().items():
+        if where.startswith("Job/postgres-update-"):
+            assert [v["name"] for v in template["spec"]["volumes"]] == ["scratch-tmp"]
+            continue
         (volume,) = [v for v in template["spec"]["volumes"] if v["name"] == "files"]
         assert volume["projected"]["defaultMode"] == 0o400, where
         (mount,) = [
@@ -163,7 +166,11 @@ def test_only_postgresql_has_a_token_for_the_api_server(cluster: Any) -> None:
         where: template["spec"]["automountServiceAccountToken"]
         for where, template in cluster.pods().items()
     }
-    assert {where for where, token in tokens.items() if token} == {"StatefulSet/postgres"}
+    # Patroni's, for the consensus, and that of the job that replaces members after an update.
+    update = cluster.one("Job", "postgres-update-")["metadata"]["name"]
+    assert {where for where, token in tokens.items() if token} == {
+        *("StatefulSet/postgres", f"Job/{update}")
+    }
     for account in cluster.of("ServiceAccount").values():
         assert account["automountServiceAccountToken"] is False
 

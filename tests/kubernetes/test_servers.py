@@ -24,7 +24,9 @@ def test_a_lost_pod_does_not_wait_for_another_one(cluster: Any) -> None:
 
 def test_an_update_goes_from_one_replica_to_the_next_and_not_at_once(cluster: Any) -> None:
     for name, each in cluster.of("StatefulSet").items():
-        assert each["spec"]["updateStrategy"] == {"type": "RollingUpdate"}, name
+        # PostgreSQL's members are replaced by a job, which takes the primary last.
+        kind = "OnDelete" if name == "postgres" else "RollingUpdate"
+        assert each["spec"]["updateStrategy"] == {"type": kind}, name
         assert each["spec"]["minReadySeconds"] == (10 if name in REPLICAS else 0), name
 
 
@@ -243,8 +245,72 @@ def test_a_load_balancer_for_the_internet_is_asked_for_by_name(
 # Rights.
 
 
-def test_one_account_has_rights_and_these_are_patronis(cluster: Any) -> None:
-    (role,) = cluster.of("Role").values()
+def test_members_are_replaced_by_a_job_for_each_update(
+    cluster: Any, on_kubernetes: Callable[..., Any]
+) -> None:
+    def job(manifests: Any) -> Any:
+        return manifests.one("Job", "postgres-update-")
+
+    (container,) = job(cluster)["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == [
+        *("/usr/local/bin/update-members", "postgres", "selfmonitor.io/role", "1236")
+    ]
+    # The program ends first, and says why; then whoever waits for the job gives up.
+    assert cluster.request("Job", "postgres-update").create_timeout == "1296s"
+    postgres = cluster.of("StatefulSet")["postgres"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == postgres["image"]
+    same = on_kubernetes(settings={"backup": {"second_region_lag_seconds": 100}})
+    other = on_kubernetes(settings={"postgres": {"memory_mib": 2048}})
+    assert job(same)["metadata"]["name"] == job(cluster)["metadata"]["name"]
+    assert job(other)["metadata"]["name"] != job(cluster)["metadata"]["name"]
+
+
+def test_the_job_and_nobody_else_waits_for_the_members_it_replaces(cluster: Any) -> None:
+    """The engine would wait for members that are broken, and the update that mends them with it."""
+    waits_not = {
+        name
+        for name, each in cluster.of("StatefulSet").items()
+        if each["metadata"].get("annotations", {}).get("pulumi.com/skipAwait") == "true"
+    }
+    assert waits_not == {"postgres"}
+
+
+def test_whatever_needs_postgresql_comes_after_its_update(cluster: Any) -> None:
+    update = cluster.request("Job", "postgres-update")
+    replicas = cluster.request("StatefulSet", "postgres")
+    assert replicas.urn in update.dependencies
+    assert update.urn in cluster.request("Job", "provision").dependencies
+
+
+def test_the_job_that_replaces_members_may_evict_these_and_no_more(cluster: Any) -> None:
+    assert cluster.of("Role")["postgres-update"]["rules"] == [
+        {
+            "apiGroups": ["apps"],
+            "resources": ["statefulsets"],
+            "resourceNames": ["postgres"],
+            "verbs": ["get"],
+        },
+        {
+            "apiGroups": [""],
+            "resources": ["pods"],
+            "resourceNames": ["postgres-1", "postgres-2", "postgres-3"],
+            "verbs": ["get"],
+        },
+        {
+            "apiGroups": [""],
+            "resources": ["pods/eviction"],
+            "resourceNames": ["postgres-1", "postgres-2", "postgres-3"],
+            "verbs": ["create"],
+        },
+    ]
+    binding = cluster.of("RoleBinding")["postgres-update"]
+    assert binding["roleRef"]["name"] == "postgres-update"
+    assert [each["name"] for each in binding["subjects"]] == ["postgres-update"]
+
+
+def test_patronis_account_may_change_its_own_objects(cluster: Any) -> None:
+    assert set(cluster.of("Role")) == {"postgres", "postgres-update"}
+    role = cluster.of("Role")["postgres"]
     scope = "selfmonitor-staging"
     assert role["rules"] == [
         {
@@ -264,7 +330,8 @@ def test_one_account_has_rights_and_these_are_patronis(cluster: Any) -> None:
         },
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
     ]
-    (binding,) = cluster.of("RoleBinding").values()
+    assert set(cluster.of("RoleBinding")) == {"postgres", "postgres-update"}
+    binding = cluster.of("RoleBinding")["postgres"]
     assert binding["roleRef"]["name"] == role["metadata"]["name"] == "postgres"
     assert [each["name"] for each in binding["subjects"]] == ["postgres"]
 
@@ -315,6 +382,7 @@ def test_of_several_replicas_one_at_a_time_may_be_taken_away(cluster: Any) -> No
     assert set(budgets) == set(REPLICAS)
     for name, each in budgets.items():
         assert each["spec"]["maxUnavailable"] == 1
+        assert each["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
         selector = cluster.of("StatefulSet")[name]["spec"]["selector"]
         assert each["spec"]["selector"] == selector
 

@@ -165,7 +165,7 @@ def test_every_image_is_pulled_by_digest_from_the_teams_registry(
         for pod in run_stack(stack, filled=True).manifests.pods().values()
         for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ()))
     ]
-    assert len(images) == 15
+    assert len(images) == 16
     for each in images:
         assert re.fullmatch(r"acme\.invalid/selfmonitor/[a-z]+@sha256:[0-9a-f]{64}", each)
 

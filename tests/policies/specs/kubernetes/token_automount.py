@@ -62,7 +62,7 @@ SPEC = Spec(
         "everybody has one": edit(
             "staging",
             "platforms/kubernetes_pod.py",
-            '"automountServiceAccountToken": workload.consensus is not None',
+            '"automountServiceAccountToken": workload.asks_platform',
             '"automountServiceAccountToken": True',
         )
     },
