@@ -116,6 +116,8 @@ def _etcd(
         "ETCD_AUTO_COMPACTION_MODE": "periodic",
         "ETCD_AUTO_COMPACTION_RETENTION": "1h",
         "ETCD_SNAPSHOT_COUNT": "10000",
+        # And collected twice as often as Go would by itself: there is hardly any work to slow down.
+        "GOGC": "50",
         "ETCD_LOG_LEVEL": "warn",
     }
     for key, file in tls.items():
