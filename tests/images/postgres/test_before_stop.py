@@ -1,25 +1,17 @@
 """before-stop: whom a primary that is handed over waits for before its server stops."""
 
-import importlib.machinery
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-FILE = Path(__file__).resolve().parents[3] / "images" / "postgres" / "before-stop"
 OURS = "postgres: selfmonitor-local: "
 
 
 @pytest.fixture(scope="module")
-def script() -> Any:
-    loader = importlib.machinery.SourceFileLoader("before_stop", str(FILE))
-    specification = importlib.util.spec_from_loader("before_stop", loader)
-    assert specification is not None
-    found = importlib.util.module_from_spec(specification)
-    loader.exec_module(found)
-    return found
+def script(image_programs: Callable[..., Any]) -> Any:
+    return image_programs("postgres", {"before_stop": "before-stop"}).before_stop
 
 
 def title(text: str) -> bytes:

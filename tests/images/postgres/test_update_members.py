@@ -1,17 +1,13 @@
 """update-members: whom an update on Kubernetes replaces next, and what it waits for first."""
 
-import importlib.machinery
-import importlib.util
 import io
 import urllib.error
 from collections.abc import Callable
 from email.message import Message
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-FILE = Path(__file__).resolve().parents[3] / "images" / "postgres" / "update-members"
 ROLE = "selfmonitor.io/role"
 OLD, NEW = "postgres-5f7c", "postgres-86b4"
 # Far more steps than an update of three takes.
@@ -19,13 +15,8 @@ SECONDS = 1000
 
 
 @pytest.fixture(scope="module")
-def script() -> Any:
-    loader = importlib.machinery.SourceFileLoader("update_members", str(FILE))
-    specification = importlib.util.spec_from_loader("update_members", loader)
-    assert specification is not None
-    found = importlib.util.module_from_spec(specification)
-    loader.exec_module(found)
-    return found
+def script(image_programs: Callable[..., Any]) -> Any:
+    return image_programs("postgres", {"update_members": "update-members"}).update_members
 
 
 def refusal(code: int) -> urllib.error.HTTPError:
