@@ -3,34 +3,23 @@
 import base64
 import datetime
 import functools
-import importlib.machinery
-import importlib.util
 import io
 import json
 import sys
 import urllib.error
+from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[3] / "images" / "postgres" / "hand-over"
 PORT = 8008
 
 
 @pytest.fixture(scope="module")
-def script() -> Any:
-    loader = importlib.machinery.SourceFileLoader("hand_over_under_test", str(SCRIPT))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
-    return module
+def script(image_programs: Callable[..., Any]) -> Any:
+    return image_programs("postgres", {"hand_over": "hand-over"}).hand_over
 
 
 def member(number: int, role: str = "quorum_standby", state: str = "streaming") -> dict[str, Any]:
